@@ -1,0 +1,51 @@
+# Each command sets up all it needs: a virtual environment in .venv, and for the
+# tests the servers they talk to. See tools/bootstrap.
+#
+#   PYTHON=python3.12   the interpreter that .venv is made with
+#   ARGS='-k tags -x'   more arguments for the program that is run
+
+PYTHON ?= python3
+export PYTHON
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help demo test check bench format clean
+
+help:
+	@echo 'make demo     the whole story on this machine, in a throw-away directory'
+	@echo 'make test     all tests, with a real git, sshd and nginx'
+	@echo 'make check    format, lint, types and layers'
+	@echo 'make bench    what a push costs'
+	@echo 'make format   put the source into the form that check wants'
+	@echo 'make clean    remove .venv and everything that was generated'
+
+# A directory with blanks in its name is fine: every path here is relative.
+
+demo:
+	@tools/bootstrap run
+	@.venv/bin/gitdeploy demo $(ARGS)
+
+test:
+	@tools/bootstrap test
+	@.venv/bin/pytest -n 2 $(ARGS)
+
+check:
+	@tools/bootstrap check
+	.venv/bin/ruff format --check
+	.venv/bin/ruff check
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+
+bench:
+	@tools/bootstrap run
+	@.venv/bin/python bench/push.py $(ARGS)
+
+format:
+	@tools/bootstrap check
+	.venv/bin/ruff format
+	.venv/bin/ruff check --fix
+
+clean:
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .import_linter_cache dist *.egg-info
+	find . -name .git -prune -o -type d -name __pycache__ -prune -exec rm -rf {} +

@@ -1,0 +1,65 @@
+"""server.toml: what the server decides about an app and no pusher can change."""
+
+from typing import Annotated, Literal, TypeAlias
+
+from msgspec import Meta
+
+from gitdeploy.config.reading import Table, read
+from gitdeploy.config.values import Size
+
+__all__ = ["Limits", "ServerConfig", "Submodules", "parse_server"]
+
+_Count: TypeAlias = Annotated[int, Meta(ge=1, le=2**31 - 1)]
+_Protocol: TypeAlias = Literal["https", "ssh", "file"]
+
+
+class Limits(Table, frozen=True, kw_only=True):
+    """[limits]: above these a push is refused before one byte is checked out."""
+
+    entries: _Count = 200_000
+    """Files, links and folders of one release, at least 1; default 200000."""
+    depth: Annotated[int, Meta(ge=1, le=1024)] = 64
+    """Folders within folders, 1 to 1024; default 64."""
+    name_bytes: Annotated[int, Meta(ge=1, le=255)] = 255
+    """Bytes of one name, 1 to 255; default 255, what Linux file systems allow."""
+    path_bytes: Annotated[int, Meta(ge=1, le=4096)] = 1024
+    """Bytes of a path below the release, 1 to 4096; default 1024."""
+    file_bytes: Size = Size(2 * 2**30)
+    """Bytes of one file; a size such as "512MiB" or a number; default 2GiB."""
+    total_bytes: Size = Size(20 * 2**30)
+    """Bytes of all files of one release together; default 20GiB."""
+    links: Annotated[int, Meta(ge=0, le=2**31 - 1)] = 10_000
+    """Symbolic links of one release, 0 allows none; default 10000."""
+    refs: _Count = 20
+    """Refs that one push may update, at least 1; default 20."""
+    log_bytes: Size = Size(16 * 2**20)
+    """Bytes kept of what the steps of one release print; default 16MiB."""
+
+
+class Submodules(Table, frozen=True, kw_only=True):
+    """[submodules]: where submodules may come from."""
+
+    protocols: tuple[_Protocol, ...] = ("https", "ssh")
+    """Of https, ssh and file; empty: none may be fetched. Default https and ssh."""
+
+
+class ServerConfig(Table, frozen=True, kw_only=True):
+    """server.toml as a whole."""
+
+    limits: Limits = Limits()
+    """What is too large to be deployed."""
+    submodules: Submodules = Submodules()
+    """Where submodules may come from."""
+
+
+def parse_server(data: bytes, *, where: str) -> ServerConfig:
+    """Return what a server.toml says; what it leaves out has its default.
+
+    Args:
+        data: The whole file; empty where there is none.
+        where: What the file is called in errors, its path.
+
+    Raises:
+        ConfigError: It is not a server.toml; the message names the key path.
+    """
+    return read(data, ServerConfig, where=where)

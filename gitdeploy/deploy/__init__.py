@@ -1,0 +1,1 @@
+"""The story: facts, decision, prepare, flip, verdict; every room is wired here."""

@@ -1,0 +1,95 @@
+"""How a ref is accepted or declined: before it moved, or after git moved it."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Protocol
+
+from gitdeploy.model import RefUpdate
+from gitdeploy.repository import RefsMoved, Repository
+
+__all__ = ["Acceptance", "Afterwards", "Gate", "Superseded"]
+
+
+class Superseded(RefsMoved):
+    """The ref has moved on meanwhile; the newer push decides."""
+
+
+class Acceptance(Protocol):
+    """What the flow of a push asks of the refs."""
+
+    def check(self, updates: Sequence[RefUpdate]) -> None:
+        """Say nothing if the refs could move now.
+
+        Raises:
+            RefsMoved: They could not; nothing has to be built.
+        """
+
+    def accept(self, updates: Sequence[RefUpdate]) -> None:
+        """Make the refs hold what was pushed; all of them, or none.
+
+        Raises:
+            RefsMoved: A ref is not where it was.
+        """
+
+    def decline(self, update: RefUpdate) -> None:
+        """Make the ref hold what it held before, where it was not accepted."""
+
+    def take_back(self, update: RefUpdate) -> None:
+        """Make the ref hold what it held before, although it was accepted."""
+
+
+class Gate:
+    """proc-receive: the refs have not moved; we move them, by compare-and-swap."""
+
+    def __init__(self, repository: Repository) -> None:
+        self._repository = repository
+
+    def check(self, updates: Sequence[RefUpdate]) -> None:
+        """See `Acceptance`."""
+        if objection := self._repository.objection(updates):
+            raise RefsMoved(objection)
+
+    def accept(self, updates: Sequence[RefUpdate]) -> None:
+        """See `Acceptance`."""
+        self._repository.move(updates, why="push")
+
+    def decline(self, update: RefUpdate) -> None:
+        """See `Acceptance`; the ref has not moved."""
+
+    def take_back(self, update: RefUpdate) -> None:
+        """See `Acceptance`."""
+        _put_back(self._repository, update)
+
+
+class Afterwards:
+    """post-receive: git has moved the refs; we put back what cannot be deployed."""
+
+    def __init__(self, repository: Repository, *, put_back: bool = True) -> None:
+        self._repository = repository
+        self._may_put_back = put_back
+
+    def check(self, updates: Sequence[RefUpdate]) -> None:
+        """See `Acceptance`."""
+        for update in updates:
+            if not self._repository.holds(update):
+                raise Superseded(f"{update.short} has moved on meanwhile")
+
+    def accept(self, updates: Sequence[RefUpdate]) -> None:
+        """See `Acceptance`."""
+        self.check(updates)
+        self._repository.sync()
+
+    def decline(self, update: RefUpdate) -> None:
+        """See `Acceptance`."""
+        if self._may_put_back:
+            _put_back(self._repository, update)
+
+    def take_back(self, update: RefUpdate) -> None:
+        """See `Acceptance`."""
+        self.decline(update)
+
+
+def _put_back(repository: Repository, update: RefUpdate) -> None:
+    """Undo an update; a ref that has moved on is left to its newer push."""
+    with suppress(RefsMoved):
+        repository.move([update.reversed()], why="put back")

@@ -1,0 +1,117 @@
+"""One app with its rooms wired together: repository, ledger, links."""
+
+import os
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from gitdeploy.config import ServerConfig, parse_server
+from gitdeploy.errors import UsageError
+from gitdeploy.layout import Layout, Public, check_app_name
+from gitdeploy.ledger import Ledger
+from gitdeploy.model import Release
+from gitdeploy.repository import Repository
+from gitdeploy.system.git import Git
+from gitdeploy.system.process import Surroundings
+
+__all__ = ["DEFAULT_LINKS", "App", "default_target", "set_up_apps"]
+
+DEFAULT_LINKS: Final = 3
+
+
+class App:
+    """An app that was set up.
+
+    Attributes:
+        layout: Where everything lies.
+        surroundings: What the door took from the environment.
+        by: Who acts, for the ledger and the lock.
+    """
+
+    def __init__(self, layout: Layout, surroundings: Surroundings, by: str) -> None:
+        self.layout = layout
+        self.surroundings = surroundings
+        self.by = by
+
+    @classmethod
+    def open(cls, root: Path, name: str, surroundings: Surroundings, by: str) -> Self:
+        """Return the app of that name below `root`.
+
+        Raises:
+            UsageError: There is none, or the name cannot be one.
+        """
+        check_app_name(name)
+        layout = Layout(root, name)
+        if not layout.home.is_dir():
+            known = ", ".join(set_up_apps(root)) or "none"
+            raise UsageError(
+                f"{root} has no app {name}; it has: {known}",
+                hint=f"gitdeploy setup {name}",
+            )
+        return cls(layout, surroundings, by)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if "ledger" in self.__dict__:
+            self.ledger.close()
+
+    @property
+    def name(self) -> str:
+        """The app's name."""
+        return self.layout.app
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """The app's ledger, opened when it is first needed."""
+        return Ledger(self.layout.ledger)
+
+    @cached_property
+    def repository(self) -> Repository:
+        """The bare repository that people push to."""
+        return Repository(Git(self.layout.repository, self.surroundings))
+
+    @cached_property
+    def public(self) -> Public:
+        """The app's links."""
+        target = self.ledger.setting("target")
+        links = int(self.ledger.setting("links") or DEFAULT_LINKS)
+        root = self.layout.root
+        where = root / target if target else default_target(root)
+        return Public(Path(os.path.normpath(where)), self.name, links)
+
+    @cached_property
+    def server(self) -> ServerConfig:
+        """What the server's own file says about the app."""
+        path = self.layout.server_toml
+        data = path.read_bytes() if path.exists() else b""
+        return parse_server(data, where=str(path))
+
+    def directory(self, release: Release) -> Path:
+        """Return a release's directory."""
+        return self.layout.release(release)
+
+    def ready_with(self, content: str) -> list[Release]:
+        """Return the releases with that content that can be shown, newest first."""
+        return [
+            release
+            for release in self.ledger.releases.ready_with(content)
+            if self.directory(release).is_dir()
+        ]
+
+
+def default_target(root: Path) -> Path:
+    """Return where links go unless somebody says otherwise."""
+    return root / "www"
+
+
+def set_up_apps(root: Path) -> list[str]:
+    """Return the names of the apps below `root`, sorted."""
+    return sorted(path.parent.name for path in root.glob("*/ledger.db"))

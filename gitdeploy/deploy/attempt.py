@@ -1,0 +1,98 @@
+"""One update on its way to a verdict: what is known, intended and done so far."""
+
+from dataclasses import dataclass, field
+from typing import Self
+
+from gitdeploy.chain import Chain
+from gitdeploy.config import Config
+from gitdeploy.decide import Accept, Decision, Deploy, Refuse, RollBack, Unchanged
+from gitdeploy.deploy.facts import Source, content_id
+from gitdeploy.errors import ReleaseFailed
+from gitdeploy.model import (
+    ChainName,
+    Deployment,
+    Entry,
+    RefUpdate,
+    Release,
+    Verdict,
+    VerdictWord,
+)
+from gitdeploy.system.clock import Stopwatch
+
+__all__ = ["Attempt", "Wanted"]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The release that shall be made."""
+
+    content: str
+    commit: str
+    tree: str
+    config: Config
+    chain: ChainName
+    ref: str
+
+    @classmethod
+    def of(cls, source: Source, chain: ChainName) -> Self:
+        """Return what a source, which has a commit, becomes on a chain."""
+        assert source.commit is not None
+        assert source.tree is not None
+        return cls(
+            content_id(source, chain),
+            source.commit,
+            source.tree,
+            source.config,
+            chain,
+            source.update.ref,
+        )
+
+
+@dataclass(slots=True)
+class Attempt:
+    """One update on its way to a verdict."""
+
+    source: Source
+    decision: Decision
+    event: Deployment
+    """Its row in the ledger."""
+    watch: Stopwatch = field(default_factory=Stopwatch)
+    before: Chain | None = None
+    """The chain it reaches, as it was; None where it reaches none."""
+    after: Chain | None = None
+    """The chain as it shall be."""
+    release: Release | None = None
+    """What becomes the head, or what failed to become a release."""
+    built: bool = False
+    """Whether the release was prepared for this update."""
+    failure: ReleaseFailed | None = None
+    verdict: Verdict | None = None
+
+    @property
+    def update(self) -> RefUpdate:
+        """What was pushed."""
+        return self.source.update
+
+    def end(self, word: VerdictWord, reason: str = "", hint: str = "") -> None:
+        """Give the verdict."""
+        self.verdict = Verdict(self.update, word, reason, hint)
+
+    def ended_with(self, word: VerdictWord) -> bool:
+        """Return whether that is the verdict."""
+        return self.verdict is not None and self.verdict.word == word
+
+    def chain_after(self, chain: Chain, now: str) -> Chain:
+        """Return the chain as the decision wants it."""
+        commit, ref = self.source.commit, self.update.ref
+        match self.decision:
+            case Deploy():
+                assert self.release is not None
+                return chain.push(Entry(self.release.number, commit, ref, now))
+            case RollBack(steps=steps) if self.update.deletes:
+                return chain.roll_back(steps, now)
+            case RollBack(steps=steps):
+                return chain.roll_back(steps, now).with_head(commit=commit, ref=ref)
+            case Unchanged() if chain.head and chain.head.ref == ref:
+                return chain.with_head(commit=commit, ref=ref)
+            case Unchanged() | Accept() | Refuse():
+                return chain

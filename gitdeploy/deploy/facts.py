@@ -1,0 +1,138 @@
+"""What is known about an update: from git once, from the ledger under the lock."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from gitdeploy.config import DEFAULTS, Config, parse, unsupported
+from gitdeploy.decide import Content, Facts, RefKind, Refuse, chain_of, classify
+from gitdeploy.deploy.app import App
+from gitdeploy.errors import ConfigError
+from gitdeploy.model import ChainName, RefUpdate
+from gitdeploy.repository import DEPLOY_TOML, Pushed
+
+__all__ = ["Source", "content_id", "gather", "read_source", "read_sources"]
+
+_RECIPE: Final = 1
+"""Counts up when the same commit would become a different directory."""
+
+_MOST_TOML_BYTES: Final = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What git says about one update; holds for ever, whatever is live."""
+
+    update: RefUpdate
+    object_type: str | None
+    """Type of the new object; None for a deletion."""
+    commit: str | None
+    tree: str | None
+    config: Config
+    """deploy.toml at that commit; at the old one for a deletion."""
+    trouble: Refuse | None = None
+    """Why the commit cannot be deployed, found while reading it."""
+
+    @property
+    def kind(self) -> RefKind:
+        """What deploy.toml makes of the ref."""
+        return classify(self.update.ref, self.config.refs)
+
+    @property
+    def chain(self) -> ChainName | None:
+        """The chain the ref deploys to."""
+        return chain_of(self.kind)
+
+
+def read_sources(app: App, updates: Sequence[RefUpdate]) -> list[Source]:
+    """Return what git says about each update, in the same order; two or three gits."""
+    ids = {_looked_at(update) for update in updates}
+    pushed = app.repository.pushed(sorted(ids))
+    return [_source(app, update, pushed[_looked_at(update)]) for update in updates]
+
+
+def read_source(app: App, ref: str, commit: str) -> Source:
+    """Return what git says about a commit that is deployed without a push."""
+    (source,) = read_sources(app, [RefUpdate(ref, "0" * 40, commit)])
+    return source
+
+
+def gather(app: App, source: Source, *, rebuild: bool = False) -> Facts:
+    """Return all that the rule book may know; true as long as the lock is held."""
+    update, chain_name = source.update, source.chain
+    facts = Facts(
+        update=update,
+        kind=source.kind,
+        object_type=source.object_type,
+        commit=source.commit,
+        content=None,
+        refs=source.config.refs,
+        rebuild=rebuild,
+        freeze=app.ledger.freeze,
+    )
+    if chain_name is None:
+        return facts
+    chain = app.ledger.chains.read(chain_name)
+    content = position = None
+    if source.tree:
+        ready = {r.number for r in app.ready_with(content_id(source, chain_name))}
+        position = chain.position_of(ready)
+        content = _content(position, ready=bool(ready))
+    return Facts(
+        **{
+            **{name: getattr(facts, name) for name in Facts.__slots__},
+            "content": content,
+            "position": position,
+            "live_by_this_ref": chain.head is not None and chain.head.ref == update.ref,
+            "behind": max(len(chain.entries) - 1, 0),
+        }
+    )
+
+
+def content_id(source: Source, chain: ChainName) -> str:
+    """Return what identifies the release that this source becomes on `chain`.
+
+    Two commits with the same one become interchangeable directories: same tree, same
+    shared state linked in, same recipe.
+    """
+    shared = source.config.shared
+    own_shared = shared.scope == "chain" and (shared.files or shared.dirs)
+    assets: list[str] = []  # nothing but the tree can be pushed yet
+    parts = [_RECIPE, source.tree, assets, chain if own_shared else "app"]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def _looked_at(update: RefUpdate) -> str:
+    return update.old if update.deletes else update.new
+
+
+def _source(app: App, update: RefUpdate, pushed: Pushed) -> Source:
+    config, trouble = _read_config(app, pushed)
+    if update.deletes:
+        return Source(update, None, None, None, config)
+    return Source(update, pushed.type, pushed.commit, pushed.tree, config, trouble)
+
+
+def _read_config(app: App, pushed: Pushed) -> tuple[Config, Refuse | None]:
+    """Return deploy.toml as the commit has it; the defaults beside a complaint."""
+    if pushed.toml is None:
+        return DEFAULTS, None
+    where = f"{DEPLOY_TOML} at {(pushed.commit or '')[:10]}"
+    if pushed.toml_bytes > _MOST_TOML_BYTES:
+        return DEFAULTS, Refuse(f"{where}: should be at most 64 KiB")
+    try:
+        config = parse(app.repository.blob(pushed.toml), where=where)
+    except ConfigError as error:
+        return DEFAULTS, Refuse(error.message, error.hint)
+    later = unsupported(config)
+    if later:
+        return config, Refuse(f"{where}: {later[0]}: not supported yet")
+    return config, None
+
+
+def _content(position: int | None, *, ready: bool) -> Content:
+    if position is not None:
+        return Content.HEAD if position == 1 else Content.DEEPER
+    return Content.READY if ready else Content.NEW

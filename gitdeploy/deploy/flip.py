@@ -1,0 +1,91 @@
+"""The chain changes in the ledger, then the links and refs are made to show it."""
+
+from gitdeploy import links
+from gitdeploy.chain import Chain
+from gitdeploy.decide import RESERVED
+from gitdeploy.deploy.app import App
+from gitdeploy.errors import StateError
+from gitdeploy.model import CHAINS, ChainName, Entry
+from gitdeploy.system import clock
+
+__all__ = ["check_showable", "flip", "show"]
+
+
+def flip(app: App, event: int, chain: Chain, *, forward: bool, why: str) -> None:
+    """Make a chain the truth and show it.
+
+    A release that shall be shown is on disk and durable by now.
+
+    Args:
+        app: The app, whose lock is held.
+        event: The deployment that this belongs to; its intent is written down.
+        chain: The chain as it shall be.
+        forward: Whether the head is new; else it is an earlier one again.
+        why: For the releases that leave the chain.
+
+    Changes: the ledger, in one transaction; the links; `refs/deploy/*`. A crash in
+        between is mended by whoever comes next: see `recover`.
+    """
+    app.ledger.change(event, chain, at=clock.now(), why=why)
+    show(app, forward=forward)
+
+
+def show(app: App, *, forward: bool = True) -> list[str]:
+    """Make the links and `refs/deploy/*` show the ledger; return the links changed.
+
+    Changes: the links that differ, then the refs that differ. Safe to repeat.
+    """
+    changed = links.show(app.public.target, _wanted_links(app, forward=forward))
+    app.repository.publish(RESERVED, _wanted_refs(app))
+    return changed
+
+
+def check_showable(app: App, chain: Chain) -> None:
+    """Say nothing if every link of the chain would resolve to a release.
+
+    Raises:
+        StateError: A release's directory is gone.
+    """
+    for entry in chain.entries[: app.public.positions]:
+        directory = app.directory(app.ledger.releases.get(entry.release))
+        if not directory.is_dir():
+            raise StateError(
+                f"{directory} is missing, and {chain.name} would show it",
+                hint=f"gitdeploy redeploy {app.name} {chain.name}",
+            )
+
+
+def _wanted_links(app: App, *, forward: bool) -> dict[str, str]:
+    """Return what each link shall hold: the tail first on the way forward.
+
+    So that while links are replaced one by one, the head moves last to something
+    new, and first to something that was there before.
+    """
+    wanted: dict[str, str] = {}
+    for name in CHAINS:
+        pairs = list(zip(app.public.names(name), _shown(app, name), strict=True))
+        wanted.update(reversed(pairs) if forward else pairs)
+    return {**wanted, **app.public.heads}
+
+
+def _shown(app: App, name: ChainName) -> list[str]:
+    """Return what the links of a chain shall hold, head first."""
+    entries = app.ledger.chains.read(name).entries[: app.public.positions]
+    directories = [
+        app.directory(app.ledger.releases.get(entry.release)) for entry in entries
+    ]
+    directories += [app.layout.empty] * (app.public.positions - len(entries))
+    return [app.public.pointing_at(path, app.layout.root) for path in directories]
+
+
+def _wanted_refs(app: App) -> dict[str, str]:
+    return {
+        f"{RESERVED}{name}/{position}": entry.commit
+        for name in CHAINS
+        for position, entry in enumerate(_linked(app, name), start=1)
+        if entry.commit
+    }
+
+
+def _linked(app: App, name: ChainName) -> tuple[Entry, ...]:
+    return app.ledger.chains.read(name).entries[: app.public.positions]

@@ -1,0 +1,267 @@
+"""What there is to see of an app, as the objects that `--json` shows; changes nothing.
+
+Nothing here waits for the lock: what is shown was true a moment ago.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any, Final, TypeAlias
+
+from gitdeploy.decide import (
+    Accept,
+    Decision,
+    Deploy,
+    Refuse,
+    RollBack,
+    Unchanged,
+    describe,
+)
+from gitdeploy.deploy.app import App
+from gitdeploy.deploy.facts import Source
+from gitdeploy.errors import ReleaseFailed
+from gitdeploy.lock import holder
+from gitdeploy.model import CHAINS, ChainName, Deployment, Entry, RefUpdate, Release
+
+__all__ = ["Shape", "history", "plan", "releases", "status"]
+
+Shape: TypeAlias = dict[str, Any]
+"""What `--json` prints; see DESIGN, section 9."""
+
+_ALL: Final = -1
+"""No limit, to SQLite."""
+
+_LOOKED_BACK: Final = 1000
+"""Events among which a roll back is looked for."""
+
+
+# --- status ---------------------------------------------------------------------
+
+
+def status(app: App) -> Shape:
+    """Return what is live, and what stands in the way of the next push."""
+    from gitdeploy.deploy.recover import missed
+
+    freeze, running = app.ledger.freeze, holder(app.layout.lock)
+    unfinished = app.ledger.deployments.unfinished()
+    unseen = missed(app)
+    return {
+        "app": app.name,
+        "repository": str(app.layout.repository),
+        "target": str(app.public.target),
+        "chains": {chain: _positions(app, chain) for chain in CHAINS},
+        "locked": asdict(freeze) if freeze else None,
+        "running": asdict(running) if running else None,
+        "pending": bool(unfinished or unseen),
+        "unfinished": [_event(app, event) for event in unfinished],
+        "missed": [_update(update) for update in unseen],
+        "behind": [text for chain in CHAINS for text in _behind(app, chain)],
+    }
+
+
+def _positions(app: App, chain: ChainName) -> list[Shape]:
+    entries: list[Entry | None] = list(app.ledger.chains.read(chain).entries)
+    positions = app.public.positions
+    shown = (entries + [None] * positions)[:positions]
+    return [_position(app, chain, n, entry) for n, entry in enumerate(shown, start=1)]
+
+
+def _position(app: App, chain: ChainName, position: int, entry: Entry | None) -> Shape:
+    release = app.ledger.releases.get(entry.release) if entry else None
+    return {
+        "position": position,
+        "link": app.public.name(chain, position),
+        "release": release.name if release else None,
+        "number": release.number if release else None,
+        "commit": entry.commit if entry else None,
+        "ref": entry.ref if entry else None,
+        "path": str(app.directory(release)) if release else None,
+        "since": entry.since if entry else None,
+    }
+
+
+def _update(update: RefUpdate) -> Shape:
+    return {"ref": update.ref, "old": update.old, "new": update.new}
+
+
+def _behind(app: App, name: ChainName) -> Iterator[str]:
+    """Yield a sentence for every ref that a roll back on the server left behind."""
+    chain = app.ledger.chains.read(name)
+    left = [entry for group in chain.undone for entry in group if entry.ref]
+    back = _latest_roll_back(app, name) if left else None
+    if back is None or back.ref is not None or chain.head is None:
+        return
+    for ref, commit in _held(app, {entry.ref for entry in left if entry.ref}).items():
+        live = commit == chain.head.commit
+        if not live and any(e.ref == ref and e.commit == commit for e in left):
+            yield f"{name} is behind {ref}: rolled back by {back.by} at {back.started}"
+
+
+def _held(app: App, refs: set[str]) -> dict[str, str | None]:
+    """Return the commits that refs hold now; refs that are gone are missing."""
+    ids = app.repository.refs(*sorted(refs))
+    pushed = app.repository.pushed(sorted(set(ids.values()))) if ids else {}
+    return {ref: pushed[id_].commit for ref, id_ in ids.items()}
+
+
+def _latest_roll_back(app: App, chain: ChainName) -> Deployment | None:
+    events = app.ledger.deployments.history(_LOOKED_BACK)
+    backs = (e for e in events if e.chain == chain and e.verdict == "rolled back")
+    return next(backs, None)
+
+
+# --- releases -------------------------------------------------------------------
+
+
+def releases(app: App) -> Shape:
+    """Return every release there ever was, newest first; pruned ones too."""
+    on = _places(app)
+    return {
+        "app": app.name,
+        "releases": [
+            _release(app, release, on.get(release.number, []))
+            for release in app.ledger.releases.newest(_ALL)
+        ],
+    }
+
+
+def _places(app: App) -> dict[int, list[str]]:
+    """Return the positions that links show, by release: `prod-1`."""
+    places: dict[int, list[str]] = {}
+    for chain in CHAINS:
+        entries = app.ledger.chains.read(chain).entries[: app.public.positions]
+        for position, entry in enumerate(entries, start=1):
+            places.setdefault(entry.release, []).append(f"{chain}-{position}")
+    return places
+
+
+def _release(app: App, release: Release, on: list[str]) -> Shape:
+    log = app.layout.log(release.name)
+    gone = release.state == "pruned"
+    return {
+        "number": release.number,
+        "name": release.name,
+        "commit": release.commit,
+        "tree": release.tree,
+        "state": release.state,
+        "on": on,
+        "created": release.created,
+        "ready": release.ready,
+        "pinned": release.pinned,
+        "left_at": release.left_at,
+        "left_why": release.left_why,
+        "failed_why": release.failed_why,
+        "files": release.files,
+        "size_bytes": release.size_bytes,
+        "path": None if gone else str(app.directory(release)),
+        "log": str(log) if log.exists() else None,
+    }
+
+
+# --- history --------------------------------------------------------------------
+
+
+def history(app: App, limit: int) -> Shape:
+    """Return the latest events, newest first.
+
+    Args:
+        app: The app.
+        limit: How many at most; 0 for all.
+    """
+    events = app.ledger.deployments.history(limit or _ALL)
+    return {"app": app.name, "deployments": [_event(app, event) for event in events]}
+
+
+def _event(app: App, event: Deployment) -> Shape:
+    was = event.from_release
+    return {
+        "id": event.id,
+        "action": event.action,
+        "chain": event.chain,
+        "ref": event.ref,
+        "old": event.old,
+        "new": event.new,
+        "release": event.release_name,
+        "number": event.release,
+        "from": app.ledger.releases.get(was).name if was else None,
+        "from_number": was,
+        "state": event.state,
+        "verdict": event.verdict,
+        "reason": event.reason,
+        "by": event.by,
+        "started": event.started,
+        "seconds": event.seconds,
+        "timings": json.loads(event.timings) if event.timings else [],
+    }
+
+
+# --- plan -----------------------------------------------------------------------
+
+
+def plan(app: App, words: str) -> Shape:
+    """Return what pushing a ref of the app's repository again would mean.
+
+    Raises:
+        UsageError: The repository has no such ref or commit.
+    """
+    from gitdeploy.deploy.prune import to_prune
+    from gitdeploy.deploy.push import plan_ref
+
+    source, decision = plan_ref(app, words)
+    deploys = isinstance(decision, Deploy)
+    gone = to_prune(app, source.config.releases.keep) if deploys else []
+    return {
+        "app": app.name,
+        "ref": source.update.ref,
+        "commit": source.commit,
+        "chain": source.chain,
+        "decision": _WORDS[type(decision)],
+        "would": describe(decision),
+        "hint": decision.hint if isinstance(decision, Refuse) else "",
+        **_building(app, source, decision),
+        "prune": [release.name for release in gone],
+    }
+
+
+def _building(app: App, source: Source, decision: Decision) -> Shape:
+    """Return what would be built, and what is known to be in its way."""
+    builds = isinstance(decision, Deploy) and decision.build
+    files = size_bytes = trouble = None
+    if builds:
+        try:
+            files, size_bytes = _measured(app, source)
+        except ReleaseFailed as error:
+            trouble = error.message
+    return {
+        "build": builds,
+        "steps": [step.title for step in source.config.build.steps] if builds else [],
+        "files": files,
+        "size_bytes": size_bytes,
+        "trouble": trouble,
+    }
+
+
+def _measured(app: App, source: Source) -> tuple[int, int]:
+    """Return files and bytes of what would be checked out.
+
+    Raises:
+        ReleaseFailed: It would be refused.
+    """
+    from gitdeploy.tree import inspect
+
+    config, tree = source.config, source.tree
+    assert tree is not None
+    if config.checkout.path != ".":
+        tree = app.repository.id_at(tree, config.checkout.path) or tree
+    shared = (*config.shared.files, *config.shared.dirs)
+    found = inspect(app.repository.path, tree, app.server.limits, shared)
+    return found.files, found.size_bytes
+
+
+_WORDS: Final[dict[type[Decision], str]] = {
+    Deploy: "deploy",
+    RollBack: "rollback",
+    Unchanged: "unchanged",
+    Accept: "accept",
+    Refuse: "refuse",
+}

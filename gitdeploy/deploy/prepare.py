@@ -1,0 +1,204 @@
+"""A commit made into a ready release: nothing public changes here."""
+
+import posixpath
+from contextlib import suppress
+from pathlib import Path
+
+from gitdeploy.checkout import check_out
+from gitdeploy.deploy.app import App
+from gitdeploy.deploy.attempt import Wanted
+from gitdeploy.deploy.report import Report
+from gitdeploy.errors import GitdeployError, ReleaseFailed
+from gitdeploy.logs import Log
+from gitdeploy.model import Release
+from gitdeploy.shared import link_shared
+from gitdeploy.steps import Mask, run_step
+from gitdeploy.system import clock, files
+from gitdeploy.system.clock import Stopwatch
+from gitdeploy.system.git import Git
+from gitdeploy.system.terminal import count, for_humans
+from gitdeploy.tree import Inspection, Submodule, inspect
+
+__all__ = ["prepare"]
+
+
+def prepare(app: App, wanted: Wanted, report: Report) -> Release:
+    """Return a ready release made from a commit.
+
+    Changes: the ledger (preparing), the release's directory and log, missing shared
+        paths, the disk synced, the ledger (ready). A crash leaves a release in state
+        preparing, which the next action marks as failed.
+
+    Raises:
+        ReleaseFailed: The commit cannot become a release; it is marked as failed,
+            and its directory and log stay for a look.
+    """
+    created = clock.now()
+    release = app.ledger.releases.begin(
+        content=wanted.content,
+        created=created,
+        suffix=f"{clock.compact(created)}-{wanted.commit[:7]}",
+        commit=wanted.commit,
+        tree=wanted.tree,
+    )
+    log_path = app.layout.log(release.name)
+    try:
+        with Log(log_path, limit_bytes=app.server.limits.log_bytes) as report.log:
+            report.log.heading(f"release {release.name} of {app.name}, {wanted.ref}")
+            return _made(app, release, wanted, report)
+    except (GitdeployError, OSError) as error:
+        failure = _as_failure(error)
+        with suppress(GitdeployError):
+            app.ledger.releases.fail(release, failure.message)
+        failure.release = release.number
+        raise failure from error
+    finally:
+        report.log = None
+
+
+def _made(app: App, release: Release, wanted: Wanted, report: Report) -> Release:
+    directory = app.directory(release)
+    inspection = _check_out(app, wanted, directory, report)
+    _link_shared(app, wanted, directory, report)
+    _run_steps(app, release, wanted, report)
+    return _seal(app, release, inspection)
+
+
+def _check_out(app: App, wanted: Wanted, directory: Path, report: Report) -> Inspection:
+    watch = Stopwatch()
+    config = wanted.config
+    tree = _deployed_tree(app, wanted)
+    shared = (*config.shared.files, *config.shared.dirs)
+    inspection = inspect(app.repository.path, tree, app.server.limits, shared)
+    files.make_directory(directory)
+    check_out(app.repository.git, wanted.tree, directory, path=config.checkout.path)
+    if inspection.submodules:
+        _mount_submodules(app, wanted, inspection, directory)
+    report.line("checkout", count(inspection.files, "file"), watch.seconds)
+    return inspection
+
+
+def _deployed_tree(app: App, wanted: Wanted) -> str:
+    path = wanted.config.checkout.path
+    if path == ".":
+        return wanted.tree
+    if app.repository.type_at(wanted.tree, path) != "tree":
+        raise ReleaseFailed(
+            f"checkout.path: {path!r} is not a directory in this commit",
+            hint="[checkout] path  in deploy.toml names the folder to deploy",
+        )
+    return app.repository.id_at(wanted.tree, path) or wanted.tree
+
+
+def _mount_submodules(
+    app: App, wanted: Wanted, inspection: Inspection, directory: Path
+) -> None:
+    from gitdeploy.submodules import mirrored, urls
+
+    if not wanted.config.checkout.submodules:
+        raise ReleaseFailed(
+            f"{inspection.submodules[0].path!r} is a submodule",
+            hint="write  [checkout] submodules = true  into deploy.toml",
+        )
+    known = urls(app.repository.git, wanted.tree)
+    for submodule in inspection.submodules:
+        path = posixpath.normpath(f"{wanted.config.checkout.path}/{submodule.path}")
+        if path not in known:
+            raise ReleaseFailed(f".gitmodules does not say where {path!r} comes from")
+        mirror = mirrored(
+            known[path],
+            submodule.commit,
+            modules=app.layout.modules,
+            git_in=lambda place: Git(place, app.surroundings),
+            protocols=app.server.submodules.protocols,
+        )
+        _mount(app, mirror, submodule, directory)
+
+
+def _mount(app: App, mirror: Git, submodule: Submodule, directory: Path) -> None:
+    tree = mirror("rev-parse", f"{submodule.commit}^{{tree}}").decode().strip()
+    inner = inspect(mirror.directory, tree, app.server.limits, ())
+    if inner.submodules:
+        raise ReleaseFailed(
+            f"submodule {submodule.path!r} has submodules of its own;"
+            " that is not supported"
+        )
+    check_out(mirror, tree, directory / submodule.path)
+
+
+def _link_shared(app: App, wanted: Wanted, directory: Path, report: Report) -> None:
+    config = wanted.config.shared
+    if not config.files and not config.dirs:
+        return
+    place = app.layout.shared_of(config.scope, wanted.chain)
+    names = link_shared(directory, place, config, anchor=app.layout.home)
+    report.line("shared", "  ".join(names))
+
+
+def _run_steps(app: App, release: Release, wanted: Wanted, report: Report) -> None:
+    steps = wanted.config.build.steps
+    if not steps:
+        return
+    assert report.log is not None
+    environment = _environment(app, release, wanted)
+    mask = _mask(Path(environment["GITDEPLOY_SHARED_DIR"]))
+    for step in steps:
+        report.begin(step.title, for_humans(step.run) if step.name else "")
+        seconds = run_step(
+            step,
+            directory=app.directory(release),
+            environment=environment,
+            timeout_s=wanted.config.limit_s(step),
+            log=report.log,
+            tell=report.output,
+            mask=mask,
+        )
+        report.end(seconds)
+
+
+def _environment(app: App, release: Release, wanted: Wanted) -> dict[str, str]:
+    head = app.ledger.chains.read(wanted.chain).head
+    before = app.ledger.releases.get(head.release) if head else None
+    shared = app.layout.shared_of(wanted.config.shared.scope, wanted.chain)
+    return {
+        **app.surroundings.environment(),
+        **wanted.config.env_for(wanted.chain),
+        "GITDEPLOY_APP": app.name,
+        "GITDEPLOY_CHAIN": wanted.chain,
+        "GITDEPLOY_COMMIT": wanted.commit,
+        "GITDEPLOY_REF": wanted.ref,
+        "GITDEPLOY_RELEASE": release.name,
+        "GITDEPLOY_RELEASE_DIR": str(app.directory(release)),
+        "GITDEPLOY_SHARED_DIR": str(shared),
+        "GITDEPLOY_PREVIOUS_DIR": str(app.directory(before)) if before else "",
+    }
+
+
+def _mask(shared: Path) -> Mask:
+    """Return what hides the values of the shared .env in what steps print."""
+    env_file = shared / ".env"
+    if not env_file.is_file():
+        return Mask()
+    from gitdeploy.envfile import values
+
+    return Mask(values(env_file).values())
+
+
+def _seal(app: App, release: Release, inspection: Inspection) -> Release:
+    files.sync_directory(app.layout.releases)
+    files.sync_filesystems([app.layout.releases, app.layout.shared])
+    return app.ledger.releases.seal(
+        release,
+        at=clock.now(),
+        files=inspection.files,
+        size_bytes=inspection.size_bytes,
+    )
+
+
+def _as_failure(error: GitdeployError | OSError) -> ReleaseFailed:
+    if isinstance(error, ReleaseFailed):
+        return error
+    if isinstance(error, GitdeployError):
+        return ReleaseFailed(error.message, hint=error.hint)
+    where = f"{error.filename}: " if error.filename else ""
+    return ReleaseFailed(f"{where}{error.strerror or error}")

@@ -1,0 +1,104 @@
+"""Old releases removed: never one that a link shows, a process uses, or is pinned."""
+
+import os
+
+from gitdeploy.deploy.app import App
+from gitdeploy.deploy.facts import read_source
+from gitdeploy.deploy.recover import locked
+from gitdeploy.deploy.report import Report
+from gitdeploy.errors import GitdeployError
+from gitdeploy.model import CHAINS, Release
+from gitdeploy.retention import releases_to_prune
+from gitdeploy.running import names_in_use
+from gitdeploy.system import files
+
+__all__ = ["prune", "prune_after_push", "to_prune"]
+
+
+def prune_after_push(app: App, report: Report) -> None:
+    """Prune if there is something to prune; a failure is a warning, no more.
+
+    Somebody who works on the app meanwhile will prune afterwards.
+    """
+    try:
+        if not to_prune(app, None):
+            return
+        with locked(app, "prune", wait_s=0, tell=lambda _: None):
+            prune(app, keep=None, dry_run=False)
+    except (GitdeployError, OSError) as error:
+        report.line("warning", f"old releases could not be removed: {error}")
+
+
+def prune(app: App, *, keep: int | None, dry_run: bool) -> list[Release]:
+    """Remove releases that nobody needs, oldest first; return them.
+
+    Args:
+        app: The app, whose lock is held.
+        keep: How many ready releases to keep besides those on a link; None: as
+            deploy.toml of what is live says.
+        dry_run: Only return what would be removed.
+
+    Changes: the ledger, the chains first, then directories and logs. Safe to
+        repeat: a directory that a crash left is removed by the next one.
+    """
+    gone = to_prune(app, keep)
+    if dry_run:
+        return gone
+    numbers = {release.number for release in gone}
+    with app.ledger.transaction():
+        for name in CHAINS:
+            chain = app.ledger.chains.read(name)
+            if (shorter := chain.without(numbers)) != chain:
+                app.ledger.chains.write(shorter)
+        for release in gone:
+            app.ledger.releases.prune(release)
+    _remove_directories(app)
+    return gone
+
+
+def to_prune(app: App, keep: int | None) -> list[Release]:
+    """Return the releases that `prune` would remove, oldest first."""
+    releases = app.ledger.releases.on_disk()
+    if keep is None:
+        keep = _keep(app)
+    candidates = releases_to_prune(releases, keep=keep, protected=_on_links(app))
+    if not candidates:
+        return []
+    used = names_in_use(app.layout.releases)
+    return [release for release in candidates if release.name not in used]
+
+
+def _on_links(app: App) -> set[int]:
+    return {
+        entry.release
+        for name in CHAINS
+        for entry in app.ledger.chains.read(name).entries[: app.public.positions]
+    }
+
+
+def _keep(app: App) -> int:
+    """Return how many to keep, as deploy.toml of the newest live commit says."""
+    heads = [app.ledger.chains.read(name).head for name in CHAINS]
+    live = [head for head in heads if head and head.commit]
+    if not live:
+        return read_default_keep()
+    newest = max(live, key=lambda head: head.release)
+    assert newest.commit is not None
+    source = read_source(app, newest.ref or "refs/heads/main", newest.commit)
+    return source.config.releases.keep
+
+
+def read_default_keep() -> int:
+    """Return what applies where no commit says anything."""
+    from gitdeploy.config import DEFAULTS
+
+    return DEFAULTS.releases.keep
+
+
+def _remove_directories(app: App) -> None:
+    """Remove what the ledger knows as pruned; a stranger's directory is left."""
+    for name in os.listdir(app.layout.releases):
+        release = app.ledger.releases.find(name)
+        if release and release.name == name and release.state == "pruned":
+            files.remove_tree(app.directory(release))
+            files.remove_file(app.layout.log(name))

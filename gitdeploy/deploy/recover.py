@@ -1,0 +1,110 @@
+"""What a crash left is finished or abandoned; whoever comes next does it."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from gitdeploy.deploy.app import App
+from gitdeploy.deploy.flip import show
+from gitdeploy.ledger import loads
+from gitdeploy.lock import lock_held
+from gitdeploy.model import Deployment, RefUpdate, VerdictWord
+from gitdeploy.system import clock
+
+__all__ = ["locked", "missed", "recover"]
+
+
+@contextmanager
+def locked(
+    app: App, what: str, *, wait_s: float, tell: Callable[[str], None]
+) -> Iterator[None]:
+    """Hold the app's lock for the body, with nothing half done left by a crash.
+
+    Args:
+        app: The app.
+        what: What for, as somebody who waits shall read it.
+        wait_s: How long to wait for somebody else.
+        tell: Called with a sentence when there is somebody to wait for.
+
+    Raises:
+        LockHeld: Somebody else still holds it after `wait_s`.
+    """
+    with lock_held(app.layout.lock, by=app.by, what=what, wait_s=wait_s, tell=tell):
+        recover(app)
+        yield
+
+
+def recover(app: App) -> list[str]:
+    """Finish or abandon what died half done; return sentences about what was.
+
+    What was intended is finished where its ref has moved, and abandoned where it
+    has not: the ref is what the pusher was told.
+
+    Changes: the ledger, the links, `refs/deploy/*`. Safe to repeat.
+    """
+    done = [_finish(app, event) for event in app.ledger.deployments.unfinished()]
+    for release in app.ledger.releases.preparing():
+        app.ledger.releases.fail(release, "interrupted")
+        done.append(f"release {release.number} was interrupted; marked as failed")
+    return done
+
+
+def missed(app: App) -> list[RefUpdate]:
+    """Return the updates that no deployment of ours has seen.
+
+    A ref can move without a hook of ours: the pusher is gone at the wrong moment,
+    the hooks are disabled, somebody works in the repository itself.
+    """
+    last = app.ledger.deployments.last_values()
+    have = {
+        ref: id_
+        for ref, id_ in app.repository.refs().items()
+        if not ref.startswith("refs/deploy/")
+    }
+    nothing = "0" * 40
+    return [
+        RefUpdate(ref, last.get(ref, nothing), have.get(ref, nothing))
+        for ref in sorted({*last, *have})
+        if _differ(last.get(ref, nothing), have.get(ref, nothing))
+    ]
+
+
+def _finish(app: App, event: Deployment) -> str:
+    if event.state == "intended" and _ref_moved(app, event):
+        _change(app, event)
+        event = app.ledger.deployments.get(event.id)
+    if event.state == "changed" or (
+        event.state == "intended" and _ref_moved(app, event)
+    ):
+        show(app)
+        verdict = _verdict(event)
+        app.ledger.deployments.end(event.id, verdict, reason="finished after a crash")
+        return f"{event.action} of {event.ref or event.chain} was finished: {verdict}"
+    app.ledger.deployments.end(event.id, "abandoned", reason="interrupted")
+    return f"{event.action} of {event.ref or event.chain} was interrupted; abandoned"
+
+
+def _ref_moved(app: App, event: Deployment) -> bool:
+    if event.ref is None or event.old is None or event.new is None:
+        return False
+    return app.repository.holds(RefUpdate(event.ref, event.old, event.new))
+
+
+def _change(app: App, event: Deployment) -> None:
+    plan = app.ledger.deployments.plan(event.id)
+    if plan:
+        chain = loads(plan)
+        app.ledger.change(event.id, chain, at=clock.now(), why=event.action)
+
+
+def _verdict(event: Deployment) -> VerdictWord:
+    if event.action == "rollback":
+        return "rolled back"
+    if event.action == "rollforward":
+        return "rolled forward"
+    if event.release is None:
+        return "accepted"
+    return "unchanged" if event.release == event.from_release else "deployed"
+
+
+def _differ(one: str, other: str) -> bool:
+    return one != other and bool(one.strip("0") or other.strip("0"))

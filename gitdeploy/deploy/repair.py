@@ -1,0 +1,156 @@
+"""Links, refs and ledger brought back into agreement by somebody who asks for it."""
+
+import os
+import re
+from pathlib import Path
+from typing import Final
+
+from gitdeploy import links
+from gitdeploy.chain import Chain
+from gitdeploy.deploy.acceptance import Afterwards
+from gitdeploy.deploy.app import App
+from gitdeploy.deploy.attempt import Wanted
+from gitdeploy.deploy.facts import read_source
+from gitdeploy.deploy.flip import show
+from gitdeploy.deploy.push import Push, settle
+from gitdeploy.deploy.recover import missed
+from gitdeploy.deploy.report import Report
+from gitdeploy.errors import StateError
+from gitdeploy.ledger import Ledger
+from gitdeploy.model import CHAINS, ChainName, Entry, Release
+from gitdeploy.system import clock
+
+__all__ = ["rebuild_from_links", "repair"]
+
+_NAME: Final = re.compile(r"(?P<number>\d+)-(?P<time>\d{8}T\d{6}Z)-[0-9a-z]+")
+
+
+def repair(app: App, report: Report) -> list[str]:
+    """Make links and `refs/deploy/*` show the ledger; deploy what was missed.
+
+    A ref that moved unseen and cannot be deployed stays where it is. Called with
+    the lock held; taking it has finished what a crash left half done.
+
+    Returns:
+        Sentences about what was done; empty where all agreed.
+
+    Changes: links, refs, and whatever the missed updates deploy. Safe to repeat.
+    """
+    done = [f"linked {app.public.target / name}" for name in show(app)]
+    updates = tuple(missed(app))
+    if updates:
+        acceptance = Afterwards(app.repository, put_back=False)
+        verdicts = settle(app, Push(updates), acceptance, report)
+        done += [f"{v.update.short} had moved unseen: {v.word}" for v in verdicts]
+    return done
+
+
+def rebuild_from_links(app: App, target: Path) -> list[str]:
+    """Write a new ledger from what links, directories and `refs/deploy/*` tell.
+
+    Only what a link shows is taken for a release: about any other directory nobody
+    can say whether it is complete. Its number is never given out again.
+
+    Args:
+        app: The app, whose ledger is lost.
+        target: The directory of its links.
+
+    Returns:
+        Sentences about what was found.
+
+    Raises:
+        StateError: There is a ledger; nothing needs to be rebuilt.
+    """
+    if app.layout.ledger.exists():
+        raise StateError(
+            f"{app.layout.ledger} exists; it is not rebuilt over",
+            hint=f"gitdeploy repair {app.name}",
+        )
+    ledger = Ledger(app.layout.ledger, create=True)
+    ledger.set_setting("target", os.path.relpath(target, app.layout.root))
+    found = {chain: _linked(app, target, chain) for chain in CHAINS}
+    ledger.set_setting("links", str(max(map(len, found.values())) or 1))
+    published = app.repository.refs("refs/deploy/")
+    with ledger.transaction():
+        _insert(app, ledger, found, published)
+        ledger.releases.skip_numbers(_highest(app.layout.releases))
+        for ref, id_ in app.repository.refs("refs/heads/", "refs/tags/").items():
+            event = ledger.deployments.begin(
+                "adopt", by=app.by, started=clock.now(), ref=ref, new=id_
+            )
+            ledger.deployments.end(event.id, "accepted", reason="the ledger was lost")
+    ledger.close()
+    return [
+        f"{chain} {position}: {directory.name}"
+        for chain, directories in found.items()
+        for position, directory in enumerate(directories, start=1)
+        if directory != app.layout.empty
+    ]
+
+
+def _linked(app: App, target: Path, chain: ChainName) -> list[Path]:
+    """Return what the links of a chain resolve to, head first."""
+    found: list[Path] = []
+    while True:
+        name = f"{app.name}-{chain}-{len(found) + 1}"
+        held = links.read(target, [name])[name]
+        if held is None:
+            return found
+        found.append(Path(os.path.normpath(target / held)))
+
+
+def _insert(
+    app: App,
+    ledger: Ledger,
+    found: dict[ChainName, list[Path]],
+    published: dict[str, str],
+) -> None:
+    known: dict[Path, int] = {}
+    for chain, directories in found.items():
+        entries: list[Entry] = []
+        for position, directory in enumerate(directories, start=1):
+            if directory == app.layout.empty or not directory.is_dir():
+                continue
+            commit = published.get(f"refs/deploy/{chain}/{position}")
+            if directory not in known:
+                known[directory] = _adopt(app, ledger, directory, commit, chain)
+            entries.append(Entry(known[directory], commit, None, clock.now()))
+        ledger.chains.write(Chain(chain, tuple(entries)))
+
+
+def _adopt(
+    app: App, ledger: Ledger, directory: Path, commit: str | None, chain: ChainName
+) -> int:
+    """Write a directory that a link shows into the ledger; return its number."""
+    match = _NAME.fullmatch(directory.name)
+    ours = match and directory.parent == app.layout.releases
+    content, tree = f"directory:{directory}", None
+    if commit:
+        wanted = Wanted.of(read_source(app, "refs/heads/main", commit), chain)
+        content, tree = wanted.content, wanted.tree
+    if not ours or match is None:
+        ledger.releases.skip_numbers(_highest(app.layout.releases))
+        begun = ledger.releases.begin(
+            content=content, created=clock.now(), suffix="directory", commit=commit
+        )
+        return ledger.releases.seal(begun, at=clock.now(), path=str(directory)).number
+    number = int(match["number"])
+    ledger.releases.insert(
+        Release(
+            number=number,
+            name=directory.name,
+            commit=commit,
+            tree=tree,
+            content=content,
+            state="ready",
+            created=clock.expanded(match["time"]),
+            ready=clock.now(),
+        )
+    )
+    return number
+
+
+def _highest(releases: Path) -> int:
+    """Return the highest number that any directory in `releases` has."""
+    matches = (_NAME.fullmatch(name) for name in os.listdir(releases))
+    return max((int(match["number"]) for match in matches if match), default=0)

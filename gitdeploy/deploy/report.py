@@ -1,0 +1,77 @@
+"""What the pusher reads: calm, aligned lines; the log gets them first."""
+
+from typing import Final
+
+from gitdeploy.logs import Log
+from gitdeploy.system.client import Client
+from gitdeploy.system.terminal import fit, human_time, printable
+
+__all__ = ["Report"]
+
+# git puts "remote: " in front, and a terminal has 80 columns.
+_WIDTH: Final = 72
+_WORD: Final = 12
+_OUTPUT: Final = 240
+
+
+class Report:
+    """Tells one pusher about one push.
+
+    Attributes:
+        log: The log of the release being prepared; None between releases.
+        timings: Each timed stage since `title`, with its seconds.
+    """
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self.log: Log | None = None
+        self.timings: list[tuple[str, float]] = []
+        self._announced = ("", "")
+        self._told = True
+
+    def title(self, *words: str) -> None:
+        """Begin to tell about one ref: app, ref, commit, subject."""
+        self.timings = []
+        self._client.line(fit(printable("  ".join(filter(None, words))), _WIDTH))
+
+    def line(self, word: str, text: str = "", seconds: float | None = None) -> None:
+        """Tell one stage: a word, what it did, and how long it took."""
+        if self.log:
+            took = "" if seconds is None else f"  {human_time(seconds)}"
+            self.log.heading(f"{word}  {printable(text)}{took}")
+        if seconds is not None:
+            self.timings.append((word, seconds))
+        self._tell(word, text, seconds)
+
+    def waiting(self, text: str) -> None:
+        """Tell whom a push waits for."""
+        self._tell("waiting", text)
+
+    def begin(self, step: str, command: str) -> None:
+        """Announce a step; told when it has output, else `end` tells it whole."""
+        if self.log:
+            self.log.heading(f"{step}  {command}")
+        self._announced = (step, command)
+        self._told = False
+
+    def output(self, text: str) -> None:
+        """Tell a line that the step printed."""
+        if not self._told:
+            self._told = True
+            self._tell(*self._announced)
+        self._client.line(f"    {fit(text, _OUTPUT)}")
+
+    def end(self, seconds: float) -> None:
+        """Tell that the step announced last is done."""
+        step, command = self._announced
+        if self.log:
+            self.log.heading(f"{step}  done  {human_time(seconds)}")
+        self.timings.append((step, seconds))
+        self._tell(step, "done" if self._told else command, seconds)
+
+    def _tell(self, word: str, text: str, seconds: float | None = None) -> None:
+        line = f"  {fit(word, _WORD):<{_WORD}}  "
+        took = "" if seconds is None else f"  {human_time(seconds)}"
+        room = _WIDTH - len(line) - len(took)
+        text = fit(printable(text), room)
+        self._client.line(f"{line}{text:<{room}}{took}".rstrip())

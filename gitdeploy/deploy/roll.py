@@ -1,0 +1,207 @@
+"""Moves along the chains that no push asks for: the server's own commands.
+
+Each is called with the app's lock held (`recover.locked`) and moves no ref: what a
+branch holds stays what was pushed, and nothing ever puts a release back by itself
+that was rolled back here on purpose.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from gitdeploy.chain import Chain
+from gitdeploy.deploy.app import App
+from gitdeploy.deploy.attempt import Wanted
+from gitdeploy.deploy.facts import read_source
+from gitdeploy.deploy.flip import check_showable, flip
+from gitdeploy.deploy.report import Report
+from gitdeploy.errors import NothingThere, UsageError
+from gitdeploy.ledger import dumps
+from gitdeploy.model import ChainName, Entry, Release, VerdictWord
+from gitdeploy.system import clock, files
+from gitdeploy.system.clock import Stopwatch
+
+__all__ = [
+    "Outcome",
+    "deploy_directory",
+    "redeploy",
+    "release_staged",
+    "roll_back",
+    "roll_forward",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a move came to."""
+
+    word: VerdictWord
+    chain: ChainName
+    release: Release
+    """The head now."""
+    before: Release | None
+    """The head before; None where there was none."""
+
+
+def roll_back(
+    app: App, name: ChainName, *, steps: int = 1, to: Release | None = None
+) -> Outcome:
+    """Make an earlier release of a chain its head again; it can be rolled forward.
+
+    Args:
+        app: The app.
+        name: The chain.
+        steps: How many positions to go back, unless `to` is given.
+        to: The release to go back to.
+
+    Raises:
+        NothingThere: The chain is not that long.
+        UsageError: `to` does not stand behind the head of the chain.
+    """
+    if to is not None:
+        steps = _steps_to(app.ledger.chains.read(name), to)
+    return _move(
+        app,
+        name,
+        "rollback",
+        "rolled back",
+        lambda chain: chain.roll_back(steps, clock.now()),
+    )
+
+
+def roll_forward(app: App, name: ChainName) -> Outcome:
+    """Undo the latest roll back of a chain.
+
+    Raises:
+        NothingThere: There is none to undo.
+    """
+    return _move(
+        app,
+        name,
+        "rollforward",
+        "rolled forward",
+        lambda chain: chain.roll_forward(clock.now()),
+    )
+
+
+def release_staged(app: App) -> Outcome:
+    """Put what is staged at the head of the prod chain; dev is unchanged.
+
+    Raises:
+        NothingThere: Nothing is staged.
+    """
+    staged = app.ledger.chains.read("dev").head
+    if staged is None:
+        raise NothingThere("nothing is staged, so there is nothing to release")
+    release = app.ledger.releases.get(staged.release)
+    return _put(app, "prod", "release", release, staged.commit, None)
+
+
+def deploy_directory(app: App, path: Path, name: ChainName) -> Outcome:
+    """Put any directory at the head of a chain; no git is needed.
+
+    The directory stays where it is and stays its owner's: it is linked, never
+    changed and never pruned.
+
+    Raises:
+        UsageError: There is no such directory.
+    """
+    if not path.is_dir():
+        raise UsageError(f"{path} is not a directory, so it cannot be deployed")
+    directory = path.resolve()
+    head = app.ledger.chains.read(name).head
+    if head and app.directory(app.ledger.releases.get(head.release)) == directory:
+        release = app.ledger.releases.get(head.release)
+    else:
+        release = _adopted(app, directory)
+    return _put(app, name, "deploy", release, release.commit, None)
+
+
+def redeploy(app: App, name: ChainName, report: Report) -> Outcome:
+    """Make the head of a chain anew from its commit, and show the new release.
+
+    Raises:
+        NothingThere: The chain is empty, or its head is a directory without a commit.
+        ReleaseFailed: The commit did not become a release this time.
+    """
+    from gitdeploy.deploy.prepare import prepare
+
+    head = app.ledger.chains.read(name).head
+    if head is None or head.commit is None:
+        raise NothingThere(f"{name} shows no commit that could be deployed again")
+    source = read_source(app, head.ref or "refs/heads/main", head.commit)
+    report.title(app.name, name, head.commit[:7])
+    release = prepare(app, Wanted.of(source, name), report)
+    return _put(app, name, "redeploy", release, head.commit, head.ref)
+
+
+def _adopted(app: App, directory: Path) -> Release:
+    """Return a release that stands for a directory that is not ours."""
+    files.sync_filesystems([directory])
+    created = clock.now()
+    content = f"directory:{directory}"
+    for known in app.ledger.releases.ready_with(content):
+        return known
+    begun = app.ledger.releases.begin(
+        content=content, created=created, suffix=f"{clock.compact(created)}-directory"
+    )
+    return app.ledger.releases.seal(begun, at=created, path=str(directory))
+
+
+def _put(
+    app: App,
+    name: ChainName,
+    action: str,
+    release: Release,
+    commit: str | None,
+    ref: str | None,
+) -> Outcome:
+    entry = Entry(release.number, commit, ref, clock.now())
+    return _move(app, name, action, "deployed", lambda chain: _pushed(chain, entry))
+
+
+def _pushed(chain: Chain, entry: Entry) -> Chain:
+    if chain.head and chain.head.release == entry.release:
+        return chain
+    return chain.push(entry)
+
+
+def _move(
+    app: App,
+    name: ChainName,
+    action: str,
+    word: VerdictWord,
+    change: Callable[[Chain], Chain],
+) -> Outcome:
+    """Write the intent down, flip, write the verdict down."""
+    before = app.ledger.chains.read(name)
+    after = change(before)
+    check_showable(app, after)
+    watch = Stopwatch()
+    assert after.head is not None
+    was = before.head.release if before.head else None
+    deployments = app.ledger.deployments
+    event = deployments.begin(action, by=app.by, started=clock.now(), chain=name)
+    deployments.intend(
+        event.id, release=after.head.release, from_release=was, plan=dumps(after)
+    )
+    if after == before:
+        word = "unchanged"
+    else:
+        forward = action not in ("rollback", "rollforward")
+        flip(app, event.id, after, forward=forward, why=f"{action} by {app.by}")
+    deployments.end(event.id, word, seconds=watch.seconds)
+    releases = app.ledger.releases
+    now, then = releases.get(after.head.release), releases.get(was) if was else None
+    return Outcome(word, name, now, then)
+
+
+def _steps_to(chain: Chain, release: Release) -> int:
+    position = chain.position_of([release.number])
+    if position is None or position == 1:
+        where = "is the head of" if position else "is not on"
+        raise UsageError(
+            f"release {release.number} {where} {chain.name}",
+            hint="gitdeploy status APP  shows what can be rolled back to",
+        )
+    return position - 1

@@ -1,0 +1,273 @@
+"""An app made, or made whole again: repository, hooks, directories, ledger, links."""
+
+import os
+import shlex
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from gitdeploy.deploy.app import DEFAULT_LINKS, App, default_target, set_up_apps
+from gitdeploy.deploy.flip import show
+from gitdeploy.deploy.recover import locked
+from gitdeploy.errors import SystemFailed, UsageError
+from gitdeploy.layout import Layout, Public, check_app_name, colliding_app
+from gitdeploy.ledger import Ledger
+from gitdeploy.links import foreign
+from gitdeploy.model import CHAINS
+from gitdeploy.repository import Repository
+from gitdeploy.system import files, process
+from gitdeploy.system.process import Surroundings
+
+__all__ = ["SetUp", "set_up"]
+
+_HOOKS: Final = ("proc-receive", "post-receive")
+_GATE_FROM: Final = (2, 29)
+_MOST_LINKS: Final = 100
+# A longer first line of a script is cut by older kernels (execve(2)).
+_SHEBANG_BYTES: Final = 127
+
+# Findings of fsck that old, honest repositories have; they harm nobody here.
+_HARMLESS: Final = (
+    "badDate",
+    "badDateOverflow",
+    "badTimezone",
+    "missingSpaceBeforeDate",
+    "missingSpaceBeforeEmail",
+    "zeroPaddedFilemode",
+)
+
+_SETTINGS: Final = {
+    "core.hooksPath": "hooks",  # a global one would switch the hooks off
+    "core.fsync": "all",
+    "core.fsyncMethod": "fsync",
+    "core.logAllRefUpdates": "always",
+    "gc.auto": "0",
+    "receive.advertisePushOptions": "true",
+    "receive.autogc": "false",
+    "receive.fsckObjects": "true",
+    "receive.hideRefs": "refs/deploy",  # clients read them, only the server writes
+    "receive.keepAlive": "1",
+    "receive.maxInputSize": "2g",
+    **{f"receive.fsck.{finding}": "warn" for finding in _HARMLESS},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class SetUp:
+    """What `set_up` came to."""
+
+    app: App
+    changes: tuple[str, ...]
+    """Sentences about what was made or repaired; empty where all was right."""
+    gate: bool
+    """Whether a failed deployment rejects the push."""
+
+
+def set_up(  # noqa: PLR0913 - the options of the verb
+    root: Path,
+    name: str,
+    surroundings: Surroundings,
+    by: str,
+    *,
+    target: Path | None,
+    links: int | None,
+    gate: bool | None,
+) -> SetUp:
+    """Make an app, or make whole what is missing of it; what is right is not touched.
+
+    Args:
+        root: Absolute.
+        name: The app's.
+        surroundings: What the door took from the environment.
+        by: Who acts.
+        target: The directory of the links; None: as it was, else `root/www`.
+        links: Positions a chain; None: as it was, else 3.
+        gate: Whether to reject pushes that fail; None: as it was, else where git
+            can.
+
+    Changes: directories, repository, ledger, hooks, links, in this order. Safe to
+        repeat.
+
+    Raises:
+        UsageError: The name, the number or the target cannot be.
+        SystemFailed: A directory is not writable, or git is missing or too old.
+    """
+    check_app_name(name)
+    if links is not None and not 1 <= links <= _MOST_LINKS:
+        raise UsageError(f"--links: should be 1 to {_MOST_LINKS}, got {links}")
+    layout = Layout(root, name)
+    work = _Work(layout, surroundings)
+    _check_place(layout, target or default_target(root))
+    work.directories()
+    app = App(layout, surroundings, by)
+    work.ledger()
+    with locked(app, "setup", wait_s=60, tell=lambda _: None):
+        work.repository(app.repository)
+        can = _git_version(surroundings) >= _GATE_FROM
+        with_gate = work.gate(app, wanted=gate, possible=can)
+        work.links(app, target, links)
+    return SetUp(app, tuple(work.changes), with_gate)
+
+
+class _Work:
+    """The parts of an app, each made or repaired; remembers what it did."""
+
+    def __init__(self, layout: Layout, surroundings: Surroundings) -> None:
+        self._layout = layout
+        self._surroundings = surroundings
+        self.changes: list[str] = []
+
+    def directories(self) -> None:
+        layout = self._layout
+        for path in (layout.releases, layout.shared, layout.logs, layout.empty):
+            with _writable(path):
+                if files.make_directory(path):
+                    self.changes.append(f"made {path}")
+
+    def ledger(self) -> None:
+        missing = not self._layout.ledger.exists()
+        with _writable(self._layout.ledger):
+            Ledger(self._layout.ledger, create=True).close()
+        if missing:
+            self.changes.append(f"made {self._layout.ledger}")
+
+    def repository(self, repository: Repository) -> None:
+        path = self._layout.repository
+        if not (path / "HEAD").exists():
+            with _writable(path):
+                files.make_directory(path)
+                repository.git(
+                    "init", "--quiet", "--bare", "--template=", "--initial-branch=main"
+                )
+            self.changes.append(f"made {path}")
+        if changed := repository.configure(_SETTINGS):
+            self.changes.append(f"configured {path}: {', '.join(changed)}")
+        for hook in _HOOKS:
+            if _install(hook, path / "hooks" / hook):
+                self.changes.append(f"installed {path / 'hooks' / hook}")
+
+    def gate(self, app: App, *, wanted: bool | None, possible: bool) -> bool:
+        """Open or close the gate; return whether it is there."""
+        remembered = app.ledger.setting("gate") != "no"
+        gate = possible and (remembered if wanted is None else wanted)
+        app.ledger.set_setting("gate", "yes" if gate else "no")
+        key = "receive.procReceiveRefs"
+        if gate and app.repository.configure({key: "refs"}):
+            self.changes.append("the gate is closed: a failed deployment is rejected")
+        if not gate and app.repository.unset(key):
+            self.changes.append("the gate is open: a failed deployment is put back")
+        return gate
+
+    def links(self, app: App, target: Path | None, links: int | None) -> None:
+        """Make the links of every position; take those away that are no longer ours."""
+        before = app.public
+        if target is not None:
+            relative = os.path.relpath(target, app.layout.root)
+            app.ledger.set_setting("target", relative)
+        if links is not None:
+            app.ledger.set_setting("links", str(links))
+        del app.public
+        with _writable(app.public.target):
+            if files.make_directory(app.public.target):
+                self.changes.append(f"made {app.public.target}")
+        self.changes += [f"linked {app.public.target / name}" for name in show(app)]
+        self.changes += [
+            f"removed {path}" for path in _remove_extra(before, app.public)
+        ]
+
+
+def _check_place(layout: Layout, target: Path) -> None:
+    """Refuse names and places that would be another's."""
+    others = set_up_apps(layout.root)
+    if other := colliding_app(layout.app, others):
+        raise UsageError(
+            f"app name {layout.app!r} collides with the links of app {other!r}",
+            hint="choose another name",
+        )
+    if target in (layout.home, layout.repository) or layout.home in target.parents:
+        raise UsageError(f"{target} cannot be the target: it is the app's own")
+    if (layout.repository / ".git").exists():
+        raise UsageError(f"{layout.repository} is not a bare repository")
+    if layout.app in others:
+        return
+    names = [layout.app, f"{layout.app}-staging"]
+    public = Public(target, layout.app, DEFAULT_LINKS)
+    names += [name for chain in CHAINS for name in public.names(chain)]
+    for name in names:
+        if foreign(target / name) or (target / name).is_symlink():
+            raise UsageError(
+                f"{target / name} exists and is not this app's link",
+                hint="choose another app name or --target, or move it away",
+            )
+
+
+def _remove_extra(before: Public, after: Public) -> list[Path]:
+    """Remove links that setup made earlier and that are not wanted any more."""
+    keep = {after.target / name for name in _all_names(after)}
+    extra = [
+        path
+        for path in (before.target / name for name in _all_names(before))
+        if path not in keep and path.is_symlink()
+    ]
+    for path in extra:
+        files.remove_file(path)
+    return extra
+
+
+def _all_names(public: Public) -> list[str]:
+    return [name for chain in CHAINS for name in public.names(chain)] + [*public.heads]
+
+
+def _install(hook: str, place: Path) -> bool:
+    """Put a hook in its place unless it is there; return whether it was not."""
+    stub = _stubs() / hook
+    lines = stub.read_text().splitlines(keepends=True)
+    wanted = "".join([_first_lines(sys.executable), *lines[1:]])
+    if place.is_file() and place.read_text() == wanted and os.access(place, os.X_OK):
+        return False
+    files.make_directory(place.parent)
+    files.write_whole(place, wanted.encode(), 0o755)
+    return True
+
+
+def _stubs() -> Path:
+    """Return where the hooks are: in the installed package, or in its checkout."""
+    package = Path(__file__).parent.parent
+    installed = package / "hooks" / "stubs"
+    return installed if installed.is_dir() else package.parent / "hooks"
+
+
+def _first_lines(interpreter: str) -> str:
+    """Return what makes the kernel start this interpreter, isolated (-I).
+
+    A path that a first line cannot hold goes through sh, which then starts Python
+    on the same file: to Python these lines are a string.
+    """
+    line = f"#!{interpreter} -I\n"
+    if " " not in interpreter and len(line.encode()) <= _SHEBANG_BYTES:
+        return line
+    return f"#!/bin/sh\n'''exec' {shlex.quote(interpreter)} -I \"$0\" \"$@\"\n' '''\n"
+
+
+def _git_version(surroundings: Surroundings) -> tuple[int, ...]:
+    said = process.run(["git", "version"], env=surroundings.environment()).decode()
+    numbers = said.split()[2].split(".")[:2]
+    return tuple(int(number) for number in numbers if number.isdecimal())
+
+
+class _writable:  # noqa: N801 - reads as a statement
+    """Say which place is not writable, and what would make it so."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        if isinstance(error, OSError):
+            raise SystemFailed(
+                f"{error.filename or self._path}: {error.strerror}",
+                hint=f"the user {os.geteuid()} must be able to write to it",
+            ) from error

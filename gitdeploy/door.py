@@ -1,0 +1,94 @@
+"""The door: what every entry (verb or hook) takes in and how every failure leaves.
+
+The one place that reads the environment, catches errors, and turns them into text
+and an exit status.
+"""
+
+import os
+import pwd
+import sys
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from gitdeploy.errors import GitdeployError
+from gitdeploy.system.process import Surroundings
+from gitdeploy.system.terminal import printable
+
+__all__ = ["acting_name", "guarded", "surroundings"]
+
+_BUG: Final = 3
+_INTERRUPTED: Final = 130
+_UMASK: Final = 0o022
+
+
+def surroundings(environ: Mapping[str, str]) -> Surroundings:
+    """Return what we and our children need of the environment, and nothing else."""
+    account = _account()
+    return Surroundings(
+        path=environ.get("PATH", os.defpath),
+        home=environ.get("HOME", account.pw_dir),
+        lang=environ.get("LANG", "C.UTF-8"),
+        user=account.pw_name,
+        shell=account.pw_shell or "/bin/sh",
+        tmpdir=environ.get("TMPDIR", "/tmp"),  # noqa: S108 - the default of every tool
+    )
+
+
+def acting_name(environ: Mapping[str, str]) -> str:
+    """Return who acts: who the ssh key belongs to, else the server's own user."""
+    return printable(environ.get("GITDEPLOY_USER", "")) or _account().pw_name
+
+
+def guarded(main: Callable[[], int]) -> int:
+    """Run an entry and return its exit status, whatever happens in it.
+
+    What is written is readable by the web server: the umask of whoever pushes does
+    not decide about that.
+    """
+    os.umask(_UMASK)
+    try:
+        return main()
+    except GitdeployError as error:
+        say(error.message, error.hint)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        say(f"{where}{error.strerror or error}")
+        return 1
+    except Exception as error:  # noqa: BLE001 - the door
+        say(f"a bug: {type(error).__name__}: {error}", f"the details: {_kept(error)}")
+        return _BUG
+
+
+def say(message: str, hint: str = "") -> None:
+    """Tell a person what went wrong and what mends it."""
+    sys.stderr.write(f"gitdeploy: {printable(message)}\n")
+    if hint:
+        sys.stderr.write(f"hint: {printable(hint)}\n")
+    sys.stderr.flush()
+
+
+def _account() -> pwd.struct_passwd:
+    uid = os.geteuid()
+    try:
+        return pwd.getpwuid(uid)
+    except KeyError:  # a container's user without an entry
+        home = os.environ.get("HOME", "/")
+        return pwd.struct_passwd((f"uid{uid}", "", uid, uid, "", home, "/bin/sh"))
+
+
+def _kept(error: Exception) -> str:
+    """Write the traceback to a file of its own and return its path."""
+    import tempfile
+    import traceback
+
+    with tempfile.NamedTemporaryFile(
+        "w", prefix="gitdeploy-bug-", suffix=".log", delete=False
+    ) as file:
+        file.writelines(traceback.format_exception(error))
+    return file.name

@@ -1,0 +1,102 @@
+"""Every failure gitdeploy foresees, one class per person who can mend it.
+
+    GitdeployError
+    ├── UsageError        who typed the command (2)
+    ├── ConfigError       the author of deploy.toml or server.toml (2)
+    ├── ReleaseFailed     the app's author: this commit cannot become a release (1)
+    │   └── StepFailed    a step of deploy.toml did not succeed (1)
+    ├── SystemFailed      the operator: disk, permission, a program missing (1)
+    ├── NothingThere      nobody: there is nothing to roll back or forward to (5)
+    ├── LockHeld          nobody: wait (75)
+    └── StateError        the operator: ledger and disk contradict each other (4)
+
+A decision that says no is a value (`decide.Refuse`), not one of these.
+"""
+
+from typing import ClassVar
+
+__all__ = [
+    "ConfigError",
+    "GitdeployError",
+    "LockHeld",
+    "NothingThere",
+    "ReleaseFailed",
+    "StateError",
+    "StepFailed",
+    "SystemFailed",
+    "UsageError",
+]
+
+
+class GitdeployError(Exception):
+    """A failure gitdeploy foresaw; never raised as itself.
+
+    Attributes:
+        message: What could not be done and why, one sentence, no full stop.
+        hint: The one command or edit that mends it; empty where there is none.
+    """
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class UsageError(GitdeployError):
+    """The command line asks for something that does not exist or cannot be."""
+
+    exit_code = 2
+
+
+class ConfigError(GitdeployError):
+    """deploy.toml or server.toml is wrong."""
+
+    exit_code = 2
+
+
+class ReleaseFailed(GitdeployError):
+    """A commit could not be made into a release.
+
+    Attributes:
+        release: The number of the release that failed; None where none was begun.
+    """
+
+    release: int | None = None
+
+
+class StepFailed(ReleaseFailed):
+    """A step of deploy.toml failed.
+
+    Attributes:
+        step: The step's name.
+        outcome: How it ended: `exit 1`, `timed out after 10 min`, ….
+    """
+
+    def __init__(self, step: str, outcome: str) -> None:
+        super().__init__(f"{step} failed: {outcome}")
+        self.step = step
+        self.outcome = outcome
+
+
+class SystemFailed(GitdeployError):
+    """The machine said no: a full disk, a missing right, a missing program."""
+
+
+class NothingThere(GitdeployError):
+    """A chain has no release to roll back or forward to."""
+
+    exit_code = 5
+
+
+class LockHeld(GitdeployError):
+    """Another action works on this app and did not end in time."""
+
+    exit_code = 75
+
+
+class StateError(GitdeployError):
+    """Ledger and disk contradict each other; a person must look."""
+
+    exit_code = 4

@@ -1,0 +1,61 @@
+"""The post-receive hook: a complete deployer where the gate is absent.
+
+Behind the gate it finds every ref judged, and only tidies up after the push.
+"""
+
+import os
+import sys
+from collections.abc import Iterable, Mapping
+
+from gitdeploy.deploy.app import App
+from gitdeploy.door import guarded
+from gitdeploy.hooks import app_here, report_to_pusher
+from gitdeploy.model import RefUpdate
+
+__all__ = ["main"]
+
+
+def main() -> int:
+    """Deploy what is not deployed yet, then prune; git ignores the exit status."""
+    return guarded(lambda: _serve(sys.stdin.buffer, os.environ))
+
+
+def _serve(stdin: Iterable[bytes], environ: Mapping[str, str]) -> int:
+    updates = tuple(_update(line) for line in stdin)
+    with app_here(environ) as app:
+        accepted = _deploy_the_rest(app, updates, _options(environ))
+        _tidy_up(app)
+    return 0 if accepted else 1
+
+
+def _deploy_the_rest(
+    app: App, updates: tuple[RefUpdate, ...], options: tuple[str, ...]
+) -> bool:
+    """Deploy the updates that no gate has judged; return whether all went through."""
+    judged = app.ledger.deployments.judged
+    rest = tuple(u for u in updates if not judged(u.ref, u.new))
+    if not rest:
+        return True
+    from gitdeploy.deploy.acceptance import Afterwards
+    from gitdeploy.deploy.push import Push, receive
+
+    acceptance = Afterwards(app.repository)
+    verdicts = receive(app, Push(rest, options), acceptance, report_to_pusher())
+    return all(verdict.accepted for verdict in verdicts)
+
+
+def _tidy_up(app: App) -> None:
+    from gitdeploy.deploy.prune import prune_after_push
+
+    prune_after_push(app, report_to_pusher())
+
+
+def _update(line: bytes) -> RefUpdate:
+    old, new, ref = line.rstrip(b"\n").split(b" ", 2)
+    return RefUpdate(ref.decode("utf-8", "surrogateescape"), old.decode(), new.decode())
+
+
+def _options(environ: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the push options (githooks(5), post-receive)."""
+    number = int(environ.get("GIT_PUSH_OPTION_COUNT", "0"))
+    return tuple(environ[f"GIT_PUSH_OPTION_{n}"] for n in range(number))

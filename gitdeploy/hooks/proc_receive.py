@@ -1,0 +1,87 @@
+"""The proc-receive hook: the gate, where a verdict per ref reaches the pusher's git.
+
+The protocol is that of githooks(5), "proc-receive": versions, then the commands and
+push options, then our answer per ref. A ref answered `ok` was moved by us.
+"""
+
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from typing import IO, Final
+
+from gitdeploy.door import guarded, say
+from gitdeploy.errors import GitdeployError, SystemFailed
+from gitdeploy.hooks import app_here, report_to_pusher
+from gitdeploy.hooks.pkt_line import read_lines, write_lines
+from gitdeploy.model import RefUpdate, Verdict
+from gitdeploy.system.terminal import fit, printable
+
+__all__ = ["main"]
+
+_WANTED: Final = (b"push-options", b"atomic")
+_REASON: Final = 160
+
+
+def main() -> int:
+    """Answer one push; exit status 0 whenever git got an answer."""
+    return guarded(lambda: _serve(sys.stdin.buffer, sys.stdout.buffer, os.environ))
+
+
+def _serve(stdin: IO[bytes], stdout: IO[bytes], environ: Mapping[str, str]) -> int:
+    features = _agree(stdin, stdout)
+    updates = tuple(_update(line) for line in read_lines(stdin))
+    options: tuple[str, ...] = ()
+    if b"push-options" in features:
+        options = tuple(_text(line) for line in read_lines(stdin))
+    try:
+        verdicts = _receive(updates, options, environ, atomic=b"atomic" in features)
+    except (GitdeployError, OSError) as error:
+        say(str(error), getattr(error, "hint", ""))
+        verdicts = [Verdict(update, "refused", str(error)) for update in updates]
+    write_lines(stdout, _answers(verdicts))
+    return 0
+
+
+def _receive(
+    updates: tuple[RefUpdate, ...],
+    options: tuple[str, ...],
+    environ: Mapping[str, str],
+    *,
+    atomic: bool,
+) -> list[Verdict]:
+    from gitdeploy.deploy.acceptance import Gate
+    from gitdeploy.deploy.push import Push, receive
+
+    with app_here(environ) as app:
+        push = Push(updates, options, atomic)
+        return receive(app, push, Gate(app.repository), report_to_pusher())
+
+
+def _agree(stdin: IO[bytes], stdout: IO[bytes]) -> frozenset[bytes]:
+    """Agree on version 1 and on the features both sides have; return those."""
+    (hello,) = list(read_lines(stdin)) or [b""]
+    version, _, offered = hello.partition(b"\0")
+    if version != b"version=1":
+        raise SystemFailed(f"git speaks another proc-receive protocol: {version!r}")
+    features = frozenset(offered.split()) & frozenset(_WANTED)
+    write_lines(stdout, [b"version=1\0" + b" ".join(sorted(features))])
+    return features
+
+
+def _update(line: bytes) -> RefUpdate:
+    old, new, ref = line.split(b" ", 2)
+    return RefUpdate(_text(ref), old.decode(), new.decode())
+
+
+def _answers(verdicts: list[Verdict]) -> Iterator[bytes]:
+    for verdict in verdicts:
+        ref = verdict.update.ref.encode("utf-8", "surrogateescape")
+        if verdict.accepted:
+            yield b"ok " + ref
+        else:
+            reason = fit(printable(verdict.reason or verdict.word), _REASON)
+            yield b"ng " + ref + b" " + reason.encode()
+
+
+def _text(line: bytes) -> str:
+    return line.decode("utf-8", "surrogateescape")

@@ -1,0 +1,172 @@
+"""Where everything of an app lies, and what its links are called; only computed."""
+
+import posixpath
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from gitdeploy.errors import UsageError
+from gitdeploy.model import CHAINS, ChainName, Release
+
+__all__ = ["Layout", "Public", "check_app_name", "colliding_app"]
+
+_APP_NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]*")
+_MAX_NAME_BYTES: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The places of one app below the root."""
+
+    root: Path
+    """Absolute."""
+    app: str
+
+    @property
+    def repository(self) -> Path:
+        """The bare repository that people push to."""
+        return self.root / f"{self.app}.git"
+
+    @property
+    def home(self) -> Path:
+        """The directory that holds everything below."""
+        return self.root / self.app
+
+    @property
+    def releases(self) -> Path:
+        """One directory a release."""
+        return self.home / "releases"
+
+    @property
+    def shared(self) -> Path:
+        """What outlives releases."""
+        return self.home / "shared"
+
+    @property
+    def logs(self) -> Path:
+        """One file a release, everything its steps printed."""
+        return self.home / "logs"
+
+    @property
+    def modules(self) -> Path:
+        """Mirrors of the submodules' repositories."""
+        return self.home / "modules"
+
+    @property
+    def empty(self) -> Path:
+        """What a position without a release resolves to."""
+        return self.home / "empty"
+
+    @property
+    def ledger(self) -> Path:
+        """The SQLite file."""
+        return self.home / "ledger.db"
+
+    @property
+    def lock(self) -> Path:
+        """The file whose kernel lock serialises all that changes the app."""
+        return self.home / "lock"
+
+    @property
+    def server_toml(self) -> Path:
+        """What pushers must not decide."""
+        return self.home / "server.toml"
+
+    def release(self, release: Release) -> Path:
+        """Return the directory of a release."""
+        return Path(release.path) if release.path else self.releases / release.name
+
+    def log(self, name: str) -> Path:
+        """Return the log of the release of that name."""
+        return self.logs / f"{name}.log"
+
+    def shared_of(self, scope: str, chain: ChainName) -> Path:
+        """Return the shared directory for a release of `chain`.
+
+        Args:
+            scope: `app` or `chain`, as in deploy.toml.
+            chain: The chain the release is prepared for.
+        """
+        return self.shared / chain if scope == "chain" else self.shared
+
+
+@dataclass(frozen=True, slots=True)
+class Public:
+    """The links of one app in the target directory."""
+
+    target: Path
+    """Absolute."""
+    app: str
+    positions: int
+    """How many links each chain has."""
+
+    def name(self, chain: ChainName, position: int) -> str:
+        """Return a chain link's name, `shop-prod-1`."""
+        return f"{self.app}-{chain}-{position}"
+
+    def names(self, chain: ChainName) -> tuple[str, ...]:
+        """Return the names of a chain's links, head first."""
+        return tuple(self.name(chain, n) for n in range(1, self.positions + 1))
+
+    @property
+    def heads(self) -> dict[str, str]:
+        """The two links that never change: their names and what they point to."""
+        return {
+            self.app: self.name("prod", 1),
+            f"{self.app}-staging": self.name("dev", 1),
+        }
+
+    def head_name(self, chain: ChainName) -> str:
+        """Return the name a web server uses for a chain: `shop`, `shop-staging`."""
+        return self.app if chain == "prod" else f"{self.app}-staging"
+
+    def pointing_at(self, directory: Path, root: Path) -> str:
+        """Return what a link in the target must hold to resolve to `directory`.
+
+        Relative for what is ours, so that root and target can be moved together;
+        absolute for a directory elsewhere, which would not move with them.
+        """
+        if directory.is_relative_to(root):
+            return posixpath.relpath(directory, self.target)
+        return str(directory)
+
+
+def check_app_name(app: str) -> None:
+    """Say nothing if `app` can be an app's name.
+
+    Raises:
+        UsageError: It cannot; the message says which names can.
+    """
+    if not _APP_NAME.fullmatch(app) or len(app) > _MAX_NAME_BYTES:
+        raise UsageError(
+            f"app name {app!r}: should be made of a-z, 0-9, dot, dash and "
+            f"underscore, start with a letter or digit, and have at most "
+            f"{_MAX_NAME_BYTES} characters"
+        )
+    if app.endswith(".git"):
+        raise UsageError(
+            f"app name {app!r}: must not end in .git",
+            hint=f"gitdeploy setup {app.removesuffix('.git')}",
+        )
+
+
+def colliding_app(app: str, others: Iterable[str]) -> str | None:
+    """Return an app of `others` whose links would have the names of `app`'s links.
+
+    `a` owns `a`, `a-staging`, `a-dev-1` … and `a-preview-…`: an app `a-staging`
+    or `a-prod-1` beside it would fight for the same link.
+    """
+    for other in others:
+        if other != app and (_owns(app, other) or _owns(other, app)):
+            return other
+    return None
+
+
+def _owns(app: str, name: str) -> bool:
+    rest = name.removeprefix(f"{app}-")
+    chains = "|".join(CHAINS)
+    return rest != name and bool(
+        re.fullmatch(rf"staging|(?:{chains})-\d+|preview-.*", rest)
+    )

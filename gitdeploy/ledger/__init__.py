@@ -1,0 +1,91 @@
+"""The ledger: one SQLite file, the only truth about an app."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from gitdeploy.chain import Chain
+from gitdeploy.ledger.chains import Chains, dumps, loads
+from gitdeploy.ledger.deployments import Deployments
+from gitdeploy.ledger.releases import Releases
+from gitdeploy.ledger.schema import connect, transaction, translated
+from gitdeploy.model import Freeze
+
+__all__ = ["Ledger", "dumps", "loads"]
+
+
+class Ledger:
+    """An open ledger.
+
+    Attributes:
+        releases: The releases.
+        chains: The two chains.
+        deployments: The events.
+    """
+
+    def __init__(self, path: Path, *, create: bool = False) -> None:
+        self.path = path
+        self._database = connect(path, create=create)
+        self.releases = Releases(self._database)
+        self.chains = Chains(self._database)
+        self.deployments = Deployments(self._database)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._database.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Make the body's changes one: all of them durably, or none."""
+        with translated(self.path), transaction(self._database):
+            yield
+
+    def change(self, deployment: int, chain: Chain, *, at: str, why: str) -> None:
+        """Make `chain` the truth, together with the event that did it.
+
+        A release that leaves the chain is marked with when and why.
+
+        Changes: one transaction.
+        """
+        with self.transaction():
+            before = self.chains.read(chain.name)
+            self.chains.write(chain)
+            now_on = {entry.release for entry in chain.entries}
+            left = {entry.release for entry in before.entries} - now_on
+            self.releases.leave(left, at=at, why=why)
+            if chain.head:
+                self.releases.come_back(chain.head.release)
+            self.deployments.changed(deployment)
+
+    def setting(self, name: str) -> str | None:
+        """Return what `setup` was told; None where it was not."""
+        row = self._database.execute(
+            "SELECT value FROM setting WHERE name = ?", (name,)
+        ).fetchone()
+        return None if row is None else str(row["value"])
+
+    def set_setting(self, name: str, value: str) -> None:
+        """Remember what `setup` was told."""
+        self._database.execute(
+            "INSERT INTO setting VALUES (?, ?)"
+            " ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+            (name, value),
+        )
+
+    @property
+    def freeze(self) -> Freeze | None:
+        """The lock a person put on the app; None where there is none."""
+        row = self._database.execute(
+            'SELECT reason, "by", since FROM freeze'
+        ).fetchone()
+        return None if row is None else Freeze(*row)
+
+    def set_freeze(self, freeze: Freeze | None) -> None:
+        """Put a person's lock on the app, or take it off."""
+        with self.transaction():
+            self._database.execute("DELETE FROM freeze")
+            if freeze:
+                self._database.execute(
+                    "INSERT INTO freeze VALUES (1, ?, ?, ?)",
+                    (freeze.reason, freeze.by, freeze.since),
+                )

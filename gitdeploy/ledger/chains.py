@@ -1,0 +1,64 @@
+"""The ledger's chains: what is live, what was live, what a roll back took off."""
+
+import json
+import sqlite3
+from dataclasses import astuple
+from itertools import groupby
+
+from gitdeploy.chain import Chain
+from gitdeploy.ledger.schema import transaction
+from gitdeploy.model import ChainName, Entry
+
+__all__ = ["Chains", "dumps", "loads"]
+
+
+class Chains:
+    """The table `chain`."""
+
+    def __init__(self, database: sqlite3.Connection) -> None:
+        self._database = database
+
+    def read(self, name: ChainName) -> Chain:
+        """Return a chain as it is."""
+        rows = self._database.execute(
+            "SELECT * FROM chain WHERE chain = ? ORDER BY undo, position", (name,)
+        )
+        lists = {
+            undo: tuple(
+                Entry(row["release"], row["commit"], row["ref"], row["since"])
+                for row in group
+            )
+            for undo, group in groupby(rows, key=lambda row: row["undo"])
+        }
+        entries = lists.pop(0, ())
+        return Chain(name, entries, tuple(lists.values()))
+
+    def write(self, chain: Chain) -> None:
+        """Replace a chain, all of it in one transaction."""
+        rows = [
+            (chain.name, undo, position, *astuple(entry))
+            for undo, entries in enumerate((chain.entries, *chain.undone))
+            for position, entry in enumerate(entries, start=1)
+        ]
+        with transaction(self._database):
+            self._database.execute("DELETE FROM chain WHERE chain = ?", (chain.name,))
+            self._database.executemany(
+                "INSERT INTO chain VALUES (?, ?, ?, ?, ?, ?, ?)", rows
+            )
+
+
+def dumps(chain: Chain) -> str:
+    """Return a chain as text, for an intent."""
+    groups = [[astuple(entry) for entry in group] for group in chain.undone]
+    entries = [astuple(entry) for entry in chain.entries]
+    return json.dumps({"chain": chain.name, "entries": entries, "undone": groups})
+
+
+def loads(text: str) -> Chain:
+    """Return the chain that `dumps` wrote."""
+    plan = json.loads(text)
+    return Chain(
+        plan["chain"],
+        tuple(Entry(*entry) for entry in plan["entries"]),
+        tuple(tuple(Entry(*entry) for entry in group) for group in plan["undone"]),
+    )

@@ -1,0 +1,187 @@
+"""The ledger's deployments: every event, from the intent to the verdict."""
+
+import json
+import sqlite3
+from collections.abc import Sequence
+from typing import Final
+
+from gitdeploy.errors import StateError
+from gitdeploy.model import ChainName, Deployment, VerdictWord
+from gitdeploy.states import DEPLOYMENT, next_state
+
+__all__ = ["Deployments"]
+
+_SELECT: Final = """
+SELECT deployment.*, release.name AS release_name
+FROM deployment LEFT JOIN release ON release.number = deployment.release
+"""
+
+_REF_MOVED: Final = "verdict IN ('deployed', 'rolled back', 'unchanged', 'accepted')"
+
+
+class Deployments:
+    """The table `deployment`; rows are added and ended, never removed."""
+
+    def __init__(self, database: sqlite3.Connection) -> None:
+        self._database = database
+
+    def begin(  # noqa: PLR0913 - the columns of an event
+        self,
+        action: str,
+        *,
+        by: str,
+        started: str,
+        chain: ChainName | None = None,
+        ref: str | None = None,
+        old: str | None = None,
+        new: str | None = None,
+    ) -> Deployment:
+        """Return a new event that has begun."""
+        id_ = self._database.execute(
+            "INSERT INTO deployment"
+            ' (action, chain, ref, old, new, state, "by", started)'
+            " VALUES (?, ?, ?, ?, ?, 'begun', ?, ?)",
+            (action, chain, _text(ref), old, new, by, started),
+        ).lastrowid
+        assert id_ is not None
+        return self.get(id_)
+
+    def intend(
+        self, id_: int, *, release: int | None, from_release: int | None, plan: str
+    ) -> None:
+        """Write down what will happen, just before the ref moves.
+
+        Args:
+            id_: The event.
+            release: What becomes the head.
+            from_release: The head until then.
+            plan: The chain as it shall be, in the ledger's own form.
+        """
+        self._advance(
+            id_, "intend", plan=plan, release=release, from_release=from_release
+        )
+
+    def changed(self, id_: int) -> None:
+        """Note, in the transaction that changes the chain, that it did."""
+        self._advance(id_, "change")
+
+    def end(
+        self,
+        id_: int,
+        verdict: VerdictWord,
+        *,
+        reason: str = "",
+        seconds: float | None = None,
+        timings: Sequence[tuple[str, float]] = (),
+        release: int | None = None,
+    ) -> None:
+        """Write the verdict.
+
+        Args:
+            id_: The event.
+            verdict: What the pusher is told.
+            reason: Why, where the verdict is a no.
+            seconds: How long all of it took; None where nobody knows.
+            timings: Each stage of the work with its seconds.
+            release: The release it was about, where none was intended.
+        """
+        self._advance(
+            id_,
+            "end",
+            verdict=verdict,
+            reason=_text(reason) or None,
+            seconds=seconds,
+            timings=json.dumps(timings) if timings else None,
+            **({} if release is None else {"release": release}),
+        )
+
+    def get(self, id_: int) -> Deployment:
+        """Return the event with that id, which exists."""
+        (deployment,) = self._select("WHERE id = ?", id_)
+        return deployment
+
+    def plan(self, id_: int) -> str | None:
+        """Return what `intend` wrote down."""
+        row = self._database.execute(
+            "SELECT plan FROM deployment WHERE id = ?", (id_,)
+        ).fetchone()
+        plan: str | None = row["plan"]
+        return plan
+
+    def unfinished(self) -> list[Deployment]:
+        """Return the events without a verdict, oldest first."""
+        return self._select("WHERE deployment.state <> 'ended' ORDER BY id")
+
+    def history(self, limit: int) -> list[Deployment]:
+        """Return the latest events, newest first."""
+        return self._select("ORDER BY id DESC LIMIT ?", limit)
+
+    def latest_on(self, chain: ChainName) -> Deployment | None:
+        """Return the event that last changed a chain."""
+        found = self._select(
+            "WHERE deployment.chain = ? AND verdict IN"
+            " ('deployed', 'rolled back', 'rolled forward') ORDER BY id DESC LIMIT 1",
+            chain,
+        )
+        return found[0] if found else None
+
+    def made_head(self, chain: ChainName, release: int) -> Deployment | None:
+        """Return the event that last made a release the head of a chain."""
+        found = self._select(
+            "WHERE deployment.chain = ? AND release = ? AND verdict IN"
+            " ('deployed', 'rolled back', 'rolled forward') ORDER BY id DESC LIMIT 1",
+            chain,
+            release,
+        )
+        return found[0] if found else None
+
+    def judged(self, ref: str, new: str) -> bool:
+        """Return whether the latest accepted event of `ref` moved it to `new`."""
+        row = self._database.execute(
+            f"SELECT new FROM deployment WHERE ref = ? AND {_REF_MOVED}"  # noqa: S608 - ours
+            " ORDER BY id DESC LIMIT 1",
+            (_text(ref),),
+        ).fetchone()
+        return row is not None and row["new"] == new
+
+    def last_values(self) -> dict[str, str]:
+        """Return for every ref the value that the latest accepted event gave it."""
+        rows = self._database.execute(
+            f"SELECT ref, new, max(id) FROM deployment WHERE {_REF_MOVED}"  # noqa: S608 - ours
+            " AND ref IS NOT NULL GROUP BY ref"
+        )
+        return {row["ref"]: row["new"] for row in rows}
+
+    def _select(self, where: str, *values: object) -> list[Deployment]:
+        rows = self._database.execute(f"{_SELECT} {where}", values)
+        return [_deployment(row) for row in rows]
+
+    def _advance(self, id_: int, event: str, **columns: object) -> None:
+        row = self._database.execute(
+            "SELECT state FROM deployment WHERE id = ?", (id_,)
+        ).fetchone()
+        if row is None:
+            raise StateError(f"the ledger has no deployment {id_}")
+        columns["state"] = next_state(DEPLOYMENT, row["state"], event)
+        names = ", ".join(f"{name} = ?" for name in columns)
+        self._database.execute(
+            f"UPDATE deployment SET {names} WHERE id = ?",  # noqa: S608 - names are ours
+            (*columns.values(), id_),
+        )
+
+
+def _text(value: str | None) -> str | None:
+    """Return a ref's name as SQLite stores it; bytes that are not UTF-8 survive."""
+    return (
+        None
+        if value is None
+        else value.encode("utf-8", "surrogateescape").decode(
+            "utf-8", "backslashreplace"
+        )
+    )
+
+
+def _deployment(row: sqlite3.Row) -> Deployment:
+    columns = dict(row)
+    del columns["plan"]
+    return Deployment(**columns)

@@ -1,0 +1,164 @@
+"""The ledger's releases: numbered, prepared, ready or failed, pruned."""
+
+import sqlite3
+from collections.abc import Iterable
+from typing import Any
+
+from gitdeploy.ledger.schema import transaction
+from gitdeploy.model import Release
+from gitdeploy.states import RELEASE, next_state
+
+__all__ = ["Releases"]
+
+
+class Releases:
+    """The table `release`."""
+
+    def __init__(self, database: sqlite3.Connection) -> None:
+        self._database = database
+
+    def begin(
+        self,
+        *,
+        content: str,
+        created: str,
+        suffix: str,
+        commit: str | None = None,
+        tree: str | None = None,
+    ) -> Release:
+        """Return a new release in state preparing, with the next number.
+
+        Args:
+            content: Its content id.
+            created: ISO 8601, UTC.
+            suffix: What follows the number in its name.
+            commit: None for a directory that did not come from git.
+            tree: The commit's.
+        """
+        with transaction(self._database):
+            number = self._database.execute(
+                "INSERT INTO release"
+                ' (name, "commit", tree, content, state, created)'
+                " VALUES ('', ?, ?, ?, 'preparing', ?)",
+                (commit, tree, content, created),
+            ).lastrowid
+            assert number is not None
+            self._set(number, name=f"{number}-{suffix}")
+        return self.get(number)
+
+    def seal(
+        self,
+        release: Release,
+        *,
+        at: str,
+        files: int | None = None,
+        size_bytes: int | None = None,
+        path: str | None = None,
+    ) -> Release:
+        """Return the release as ready: complete, durable, never changed again."""
+        state = next_state(RELEASE, release.state, "seal")
+        self._set(
+            release.number,
+            state=state,
+            ready=at,
+            files=files,
+            size_bytes=size_bytes,
+            path=path,
+        )
+        return self.get(release.number)
+
+    def fail(self, release: Release, why: str) -> None:
+        """Mark a release that could not be prepared."""
+        state = next_state(RELEASE, release.state, "fail")
+        self._set(release.number, state=state, failed_why=why)
+
+    def prune(self, release: Release) -> None:
+        """Mark a release whose directory is about to be removed."""
+        self._set(release.number, state=next_state(RELEASE, release.state, "prune"))
+
+    def leave(self, numbers: Iterable[int], *, at: str, why: str) -> None:
+        """Note that releases were rolled back from."""
+        for number in numbers:
+            self._set(number, left_at=at, left_why=why)
+
+    def come_back(self, number: int) -> None:
+        """Note that a release is on a chain again."""
+        self._set(number, left_at=None, left_why=None)
+
+    def pin(self, number: int, *, pinned: bool) -> None:
+        """Keep a release from being pruned, or no longer."""
+        self._set(number, pinned=int(pinned))
+
+    def get(self, number: int) -> Release:
+        """Return the release with that number, which exists."""
+        (release,) = self._select("WHERE number = ?", number)
+        return release
+
+    def find(self, words: str) -> Release | None:
+        """Return the release that a person names by number or by name."""
+        if words.isdecimal():
+            found = self._select("WHERE number = ?", int(words))
+        else:
+            found = self._select("WHERE name = ?", words)
+        return found[0] if found else None
+
+    def ready_with(self, content: str) -> list[Release]:
+        """Return the ready releases with that content, newest first."""
+        return self._select(
+            "WHERE content = ? AND state = 'ready' ORDER BY number DESC", content
+        )
+
+    def on_disk(self) -> list[Release]:
+        """Return the releases that have a directory, oldest first."""
+        return self._select("WHERE state <> 'pruned' ORDER BY number")
+
+    def preparing(self) -> list[Release]:
+        """Return the releases that somebody prepares, or died preparing."""
+        return self._select("WHERE state = 'preparing' ORDER BY number")
+
+    def newest(self, limit: int) -> list[Release]:
+        """Return the newest releases, pruned ones too, newest first."""
+        return self._select("ORDER BY number DESC LIMIT ?", limit)
+
+    def skip_numbers(self, up_to: int) -> None:
+        """Never give out a number that is `up_to` or lower."""
+        with transaction(self._database):
+            self._database.execute("DELETE FROM sqlite_sequence WHERE name = 'release'")
+            self._database.execute(
+                "INSERT INTO sqlite_sequence (name, seq) VALUES ('release', ?)",
+                (up_to,),
+            )
+
+    def insert(self, release: Release) -> None:
+        """Write a release as it is, number and all; for rebuilding a lost ledger."""
+        self._database.execute(
+            'INSERT INTO release (number, name, "commit", tree, content, state,'
+            " created, ready, path) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                release.number,
+                release.name,
+                release.commit,
+                release.tree,
+                release.content,
+                release.state,
+                release.created,
+                release.ready,
+                release.path,
+            ),
+        )
+
+    def _select(self, where: str, *values: object) -> list[Release]:
+        rows = self._database.execute(f"SELECT * FROM release {where}", values)  # noqa: S608 - `where` is ours
+        return [_release(row) for row in rows]
+
+    def _set(self, number: int, **columns: Any) -> None:  # noqa: ANN401 - what SQLite takes
+        names = ", ".join(f"{name} = ?" for name in columns)
+        self._database.execute(
+            f"UPDATE release SET {names} WHERE number = ?",  # noqa: S608 - names are ours
+            (*columns.values(), number),
+        )
+
+
+def _release(row: sqlite3.Row) -> Release:
+    columns = dict(row)
+    return Release(**{**columns, "pinned": bool(columns["pinned"])})

@@ -1,0 +1,142 @@
+"""The ledger's tables, and how the file is opened.
+
+SQLite in WAL mode with synchronous=FULL: a committed transaction survives a crash and
+a power cut (https://www.sqlite.org/pragma.html#pragma_synchronous).
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from gitdeploy.errors import StateError, SystemFailed
+
+__all__ = ["VERSION", "connect", "transaction", "translated"]
+
+VERSION: Final = 1
+
+_BUSY_S: Final = 30.0
+
+_TABLES: Final = """
+CREATE TABLE setting (
+    name TEXT PRIMARY KEY, value TEXT NOT NULL
+) WITHOUT ROWID, STRICT;
+
+CREATE TABLE release (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,  -- never used twice
+    name TEXT NOT NULL UNIQUE,
+    "commit" TEXT, tree TEXT,
+    content TEXT NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('preparing', 'ready', 'failed', 'pruned')),
+    created TEXT NOT NULL, ready TEXT,
+    path TEXT,
+    left_at TEXT, left_why TEXT, failed_why TEXT,
+    files INTEGER, size_bytes INTEGER,
+    pinned INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE INDEX release_by_content ON release (content, state);
+CREATE INDEX release_by_state ON release (state);
+
+-- undo = 0: the chain itself; undo = n: what the n-th latest roll back took off it.
+CREATE TABLE chain (
+    chain TEXT NOT NULL CHECK (chain IN ('dev', 'prod')),
+    undo INTEGER NOT NULL, position INTEGER NOT NULL,
+    release INTEGER NOT NULL REFERENCES release (number),
+    "commit" TEXT, ref TEXT, since TEXT NOT NULL,
+    PRIMARY KEY (chain, undo, position)
+) WITHOUT ROWID, STRICT;
+
+CREATE TABLE deployment (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    action TEXT NOT NULL,
+    chain TEXT, ref TEXT, old TEXT, new TEXT,
+    release INTEGER REFERENCES release (number),
+    from_release INTEGER REFERENCES release (number),
+    state TEXT NOT NULL CHECK (state IN ('begun', 'intended', 'changed', 'ended')),
+    verdict TEXT, reason TEXT, plan TEXT,
+    "by" TEXT NOT NULL,
+    started TEXT NOT NULL, seconds REAL, timings TEXT
+) STRICT;
+CREATE INDEX deployment_unfinished ON deployment (id) WHERE state <> 'ended';
+CREATE INDEX deployment_by_ref ON deployment (ref, id);
+
+CREATE TABLE freeze (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    reason TEXT NOT NULL, "by" TEXT NOT NULL, since TEXT NOT NULL
+) STRICT;
+"""
+
+
+@contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """Turn SQLite's errors into ours, naming the file.
+
+    Raises:
+        SystemFailed: The disk or a right said no.
+        StateError: The file is damaged or not a ledger of ours.
+    """
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        raise SystemFailed(f"{path}: {error}") from error
+    except sqlite3.DatabaseError as error:
+        raise StateError(
+            f"{path}: {error}",
+            hint=f"mv {path} {path}.damaged && gitdeploy repair --from-links APP",
+        ) from error
+
+
+def connect(path: Path, *, create: bool) -> sqlite3.Connection:
+    """Return a connection to the ledger; transactions are opened explicitly.
+
+    Raises:
+        StateError: The file is missing (and not to be created), damaged, or newer.
+        SystemFailed: It cannot be opened.
+    """
+    if not create and not path.exists():
+        raise StateError(
+            f"{path}: the ledger is missing",
+            hint=f"gitdeploy repair --from-links {path.parent.name}",
+        )
+    with translated(path):
+        database = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None)
+        database.row_factory = sqlite3.Row
+        database.execute("PRAGMA synchronous = FULL")
+        database.execute("PRAGMA foreign_keys = ON")
+        if create:
+            database.execute("PRAGMA journal_mode = WAL")
+        _bring_up_to_date(database, path)
+    return database
+
+
+@contextmanager
+def transaction(database: sqlite3.Connection) -> Iterator[None]:
+    """Make the body's changes one: all of them durably, or none.
+
+    Within another transaction it is part of that one.
+    """
+    if database.in_transaction:
+        yield
+        return
+    database.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        database.execute("ROLLBACK")
+        raise
+    database.execute("COMMIT")
+
+
+def _bring_up_to_date(database: sqlite3.Connection, path: Path) -> None:
+    (version,) = database.execute("PRAGMA user_version").fetchone()
+    if version > VERSION:
+        raise StateError(
+            f"{path}: written by a newer gitdeploy (ledger version {version})",
+            hint="upgrade gitdeploy on this server",
+        )
+    if version < VERSION:
+        with transaction(database):
+            for statement in _TABLES.split(";\n"):
+                database.execute(statement)
+            database.execute(f"PRAGMA user_version = {VERSION}")

@@ -1,0 +1,57 @@
+"""The public links in the target directory; only links are ever touched."""
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from gitdeploy.errors import StateError
+from gitdeploy.system import files
+
+__all__ = ["foreign", "read", "show"]
+
+
+def read(target: Path, names: Iterable[str]) -> dict[str, str | None]:
+    """Return what each link holds; None where there is no such link."""
+    return {name: _held(target / name) for name in names}
+
+
+def show(target: Path, wanted: Mapping[str, str]) -> list[str]:
+    """Make links hold what they should, in the order given; return those that changed.
+
+    At every instant each name resolves to what it held before or to what it holds
+    afterwards: a link is made beside and renamed over the name (rename(2)).
+
+    Args:
+        target: The directory of the links.
+        wanted: Names and what they shall hold. The one that people look at goes
+            last on the way forward and first on the way back.
+
+    Changes: the links that differ, then syncs their directory. Safe to repeat.
+
+    Raises:
+        StateError: Something that is not a link has the name; it is left alone.
+    """
+    strangers = [name for name in wanted if foreign(target / name)]
+    if strangers:
+        raise StateError(
+            f"{target / strangers[0]} is not a link, so it is not ours to replace",
+            hint=f"mv {target / strangers[0]} somewhere else, then  gitdeploy repair",
+        )
+    changed = [name for name, held in wanted.items() if _held(target / name) != held]
+    for name in changed:
+        files.replace_link(target / name, wanted[name])
+    if changed:
+        files.sync_directory(target)
+    return changed
+
+
+def foreign(path: Path) -> bool:
+    """Return whether something that is not a link has this name."""
+    return os.path.lexists(path) and not path.is_symlink()
+
+
+def _held(link: Path) -> str | None:
+    try:
+        return os.readlink(link)
+    except OSError:  # missing, or no link
+        return None

@@ -1,0 +1,71 @@
+"""A release's log: everything its preparation printed, one file, capped."""
+
+import os
+from collections import deque
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from gitdeploy.system import clock
+
+__all__ = ["Log"]
+
+_TAIL_LINES: Final = 20
+
+
+class Log:
+    """An open log. What goes in is text without control characters or secrets.
+
+    Attributes:
+        path: The file.
+    """
+
+    def __init__(self, path: Path, *, limit_bytes: int) -> None:
+        self.path = path
+        self._left = limit_bytes
+        self._tail: deque[str] = deque(maxlen=_TAIL_LINES)
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640)
+        self._file = open(fd, "a", encoding="utf-8", errors="backslashreplace")  # noqa: SIM115 - closed by __exit__
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._file.close()
+
+    @property
+    def full(self) -> bool:
+        """Whether it takes no more."""
+        return self._left <= 0
+
+    def heading(self, text: str) -> None:
+        """Write a line of ours, with the time."""
+        self._write(f"== {clock.now()} {text}\n")
+        self._file.flush()
+
+    def line(self, text: str) -> None:
+        """Write a line of a step; flushed, so that it can be followed."""
+        self._tail.append(text)
+        if not self.full:
+            self._write(f"{text}\n")
+            self._file.flush()
+
+    def forget_tail(self) -> None:
+        """Begin a new step: its last lines are not those of the one before."""
+        self._tail.clear()
+
+    @property
+    def tail(self) -> tuple[str, ...]:
+        """The last lines of the present step, oldest first."""
+        return tuple(self._tail)
+
+    def _write(self, text: str) -> None:
+        self._left -= len(text)
+        self._file.write(text)
+        if self.full:
+            self._file.write("== the log is full; what follows is not kept\n")

@@ -1,0 +1,86 @@
+"""What outlives releases, linked into each: created on first use, never replaced."""
+
+import posixpath
+import shlex
+from pathlib import Path
+
+from gitdeploy.config import Shared
+from gitdeploy.errors import ReleaseFailed
+from gitdeploy.system import files
+
+__all__ = ["link_shared"]
+
+
+def link_shared(
+    release: Path, shared: Path, config: Shared, *, anchor: Path
+) -> tuple[str, ...]:
+    """Put a link to each shared path into a release; return their names for people.
+
+    A shared path that does not exist yet is seeded from what the release has there.
+    What a commit has at a shared path is replaced in the release only.
+
+    Args:
+        release: The release's directory.
+        shared: Where the shared files and directories are.
+        config: Which ones.
+        anchor: The app's directory, which holds both; links stay relative to it, so
+            that it can be moved.
+
+    Changes: missing shared paths, then links in the release. Safe to repeat.
+
+    Raises:
+        ReleaseFailed: A shared file exists nowhere yet, or is of the wrong kind.
+    """
+    files.make_directory(shared)
+    for path in config.dirs:
+        _seed_directory(release / path, shared / path)
+    for path in config.files:
+        _seed_file(release / path, shared / path)
+    back = posixpath.relpath(shared, anchor)
+    up = "../" * len(release.relative_to(anchor).parts)
+    for path in (*config.files, *config.dirs):
+        _link(release, path, f"{up}{'../' * path.count('/')}{back}/{path}")
+    return (*config.files, *(f"{path}/" for path in config.dirs))
+
+
+def _seed_directory(committed: Path, shared: Path) -> None:
+    if shared.is_dir():
+        return
+    if shared.exists():
+        raise ReleaseFailed(
+            f"{shared} is a file, and deploy.toml shares it as a directory",
+            hint="move it from  shared.dirs  to  shared.files",
+        )
+    if committed.is_dir() and not committed.is_symlink():
+        files.make_directory(shared.parent)
+        files.copy(committed, shared)
+    else:
+        files.make_directory(shared)
+
+
+def _seed_file(committed: Path, shared: Path) -> None:
+    if shared.is_dir():
+        raise ReleaseFailed(
+            f"{shared} is a directory, and deploy.toml shares it as a file",
+            hint="move it from  shared.files  to  shared.dirs",
+        )
+    if shared.exists():
+        return
+    if committed.is_file() and not committed.is_symlink():
+        files.make_directory(shared.parent)
+        files.copy(committed, shared)
+        return
+    place = shlex.quote(str(shared))
+    raise ReleaseFailed(
+        f"shared file {posixpath.basename(shared)} does not exist on the server yet",
+        hint=f"there: install -D -m 600 /dev/null {place}  and fill it",
+    )
+
+
+def _link(release: Path, path: str, target: str) -> None:
+    try:
+        files.link_below(release, path, target)
+    except NotADirectoryError as error:
+        raise ReleaseFailed(
+            f"shared path {path}: a part of it is a file or a link in this commit"
+        ) from error

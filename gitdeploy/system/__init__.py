@@ -1,0 +1,1 @@
+"""The machine: processes, files, time, the pusher's terminal; knows no domain word."""

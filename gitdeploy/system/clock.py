@@ -1,0 +1,40 @@
+"""The one place that tells the time."""
+
+import time
+from datetime import UTC, datetime
+
+__all__ = ["Stopwatch", "compact", "expanded", "now", "seconds_since"]
+
+
+def now() -> str:
+    """Return the present, ISO 8601, UTC, to the second: `2026-11-21T19:11:02Z`."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def compact(moment: str) -> str:
+    """Return a moment of `now` in a form fit for a file name: `20261121T191102Z`."""
+    return moment.replace("-", "").replace(":", "")
+
+
+def expanded(moment: str) -> str:
+    """Return the moment that `compact` made short."""
+    then = datetime.strptime(moment, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+    return then.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def seconds_since(moment: str) -> float:
+    """Return how long ago a moment of `now` was; negative if the clock was set back."""
+    then = datetime.fromisoformat(moment)
+    return (datetime.now(UTC) - then).total_seconds()
+
+
+class Stopwatch:
+    """Seconds since it was made, untouched by changes of the clock."""
+
+    def __init__(self) -> None:
+        self._start = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        """How long it has run, to the millisecond."""
+        return round(time.monotonic() - self._start, 3)

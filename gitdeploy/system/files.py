@@ -1,0 +1,194 @@
+"""Every call that changes the disk, so that each can be made to fail in a test.
+
+What is written is complete before its name appears: beside, sync, rename, sync the
+directory (rename(2), fsync(2)). Nothing here follows a link or recurses.
+"""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+__all__ = [
+    "copy",
+    "link_below",
+    "make_directory",
+    "move_up",
+    "remove_file",
+    "remove_tree",
+    "replace_link",
+    "sync_directory",
+    "sync_filesystems",
+    "write_whole",
+]
+
+_DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+def make_directory(path: Path, mode: int = 0o755) -> bool:
+    """Make a directory and its parents; return whether it was missing."""
+    if path.is_dir():
+        return False
+    path.mkdir(mode=mode, parents=True)
+    return True
+
+
+def write_whole(path: Path, data: bytes, mode: int = 0o644) -> None:
+    """Replace a file by one that holds `data`, durably; readers see old or new.
+
+    Changes: a file beside it, then the name. Safe to repeat.
+    """
+    beside = path.with_name(f".{path.name}.new")
+    remove_file(beside)
+    fd = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+    with open(fd, "wb") as file:
+        os.fchmod(fd, mode)
+        file.write(data)
+        file.flush()
+        os.fsync(fd)
+    os.replace(beside, path)
+    sync_directory(path.parent)
+
+
+def replace_link(link: Path, target: str) -> None:
+    """Make `link` point to `target`; readers see the old link or the new one.
+
+    The directory is not synced: the caller does it once for all its links.
+
+    Changes: a link beside it, then the name. Safe to repeat.
+    """
+    beside = link.with_name(f".{link.name}.new")
+    remove_file(beside)
+    os.symlink(target, beside)
+    os.replace(beside, link)
+
+
+def remove_file(path: Path) -> None:
+    """Remove a file or link; a missing one is fine."""
+    path.unlink(missing_ok=True)
+
+
+def remove_tree(top: Path) -> None:
+    """Remove a directory and all below it; a missing one is fine.
+
+    Directories found on the way are moved up into `top` before they are emptied, so
+    that neither depth nor path length has a limit, and made accessible, since a
+    build may leave read-only ones behind.
+
+    Changes: safe to repeat after a crash.
+    """
+    if not os.path.lexists(top):
+        return
+    pending = [top]
+    moved = 0
+    while pending:
+        directory = pending[-1]
+        os.chmod(directory, 0o700)
+        for entry in _children(directory):
+            if entry.is_dir(follow_symlinks=False):
+                os.chmod(entry.path, 0o700)
+                moved += 1
+                up = top / f".removing-{os.getpid()}-{moved}"
+                os.rename(entry.path, up)
+                pending.append(up)
+            else:
+                os.unlink(entry.path)
+        if pending[-1] is directory:
+            os.rmdir(directory)
+            pending.pop()
+
+
+def move_up(directory: Path, destination: Path) -> None:
+    """Move everything in `directory` into `destination`, on the same file system."""
+    for entry in _children(directory):
+        os.rename(entry.path, destination / entry.name)
+
+
+def copy(source: Path, destination: Path) -> None:
+    """Copy a file or a whole directory, links as links; the destination is new.
+
+    Changes: a copy beside it, then the name. Safe to repeat.
+    """
+    import shutil
+
+    beside = destination.with_name(f".{destination.name}.new")
+    if beside.is_dir() and not beside.is_symlink():
+        remove_tree(beside)
+    else:
+        remove_file(beside)
+    if source.is_dir():
+        shutil.copytree(source, beside, symlinks=True)
+    else:
+        shutil.copy2(source, beside, follow_symlinks=False)
+    os.rename(beside, destination)
+
+
+def link_below(base: Path, relative: str, target: str) -> None:
+    """Put a link at `base/relative`, in place of whatever is there.
+
+    Missing parents are made. A parent that is a link is not followed: a commit
+    could point it outside the release (openat(2), O_NOFOLLOW).
+
+    Raises:
+        NotADirectoryError: A parent is a file or a link.
+    """
+    *parents, name = relative.split("/")
+    fd = os.open(base, _DIRECTORY)
+    try:
+        for parent in parents:
+            inner = _open_or_make(parent, fd)
+            os.close(fd)
+            fd = inner
+        _clear(base / relative)
+        os.symlink(target, name, dir_fd=fd)
+    finally:
+        os.close(fd)
+
+
+def sync_directory(path: Path) -> None:
+    """Make the names in a directory durable (fsync(2) of a file does not)."""
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def sync_filesystems(paths: Iterable[Path]) -> None:
+    """Make all that was written to the file systems of `paths` durable (syncfs(2)).
+
+    Raises:
+        OSError: A write did not reach the disk; what was written is not to be used.
+    """
+    import ctypes
+
+    libc = ctypes.CDLL(None, use_errno=True)
+    one_each = {path.stat().st_dev: path for path in paths}
+    for path in one_each.values():
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            if libc.syncfs(fd):
+                errno = ctypes.get_errno()
+                raise OSError(errno, os.strerror(errno), str(path))
+        finally:
+            os.close(fd)
+
+
+def _children(directory: Path) -> list[os.DirEntry[str]]:
+    with os.scandir(directory) as entries:
+        return list(entries)
+
+
+def _open_or_make(name: str, parent: int) -> int:
+    try:
+        return os.open(name, _DIRECTORY, dir_fd=parent)
+    except FileNotFoundError:
+        os.mkdir(name, dir_fd=parent)
+        return os.open(name, _DIRECTORY, dir_fd=parent)
+
+
+def _clear(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        remove_tree(path)
+    else:
+        remove_file(path)

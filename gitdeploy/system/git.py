@@ -1,0 +1,58 @@
+"""git, started in one stated repository, depending on nobody's configuration."""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from gitdeploy.system import process
+from gitdeploy.system.process import Surroundings
+
+__all__ = ["Git"]
+
+
+class Git:
+    """Runs git in one repository, named explicitly, without a shell.
+
+    Attributes:
+        directory: The repository.
+    """
+
+    def __init__(self, directory: Path, surroundings: Surroundings) -> None:
+        self.directory = directory
+        self._environment = {
+            **surroundings.environment(),
+            "LC_ALL": "C",
+            "GIT_DIR": str(directory),
+            "GIT_CONFIG_NOSYSTEM": "1",
+            "GIT_CONFIG_GLOBAL": os.devnull,
+            "GIT_ATTR_NOSYSTEM": "1",
+            "GIT_TERMINAL_PROMPT": "0",
+            "GIT_COMMITTER_NAME": surroundings.user,
+            "GIT_COMMITTER_EMAIL": f"{surroundings.user}@localhost",
+        }
+
+    def __call__(
+        self,
+        *arguments: str,
+        stdin: bytes = b"",
+        config: Sequence[str] = (),
+        environment: Mapping[str, str] | None = None,
+    ) -> bytes:
+        """Run git and return what it printed.
+
+        Args:
+            *arguments: The command and what follows.
+            stdin: What it reads.
+            config: `key=value` settings for this one run.
+            environment: Variables besides the usual ones.
+
+        Raises:
+            CommandFailed: git said no.
+        """
+        settings = [part for pair in config for part in ("-c", pair)]
+        return process.run(
+            ["git", "-c", "safe.bareRepository=explicit", *settings, *arguments],
+            env={**self._environment, **(environment or {})},
+            cwd=self.directory,
+            stdin=stdin,
+        )

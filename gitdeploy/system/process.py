@@ -1,0 +1,111 @@
+"""The one place that starts processes, always by argv and with a stated environment."""
+
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from gitdeploy.errors import SystemFailed
+
+__all__ = ["CommandFailed", "Surroundings", "run", "start"]
+
+
+class CommandFailed(SystemFailed):
+    """A program that we started exited with something else than 0.
+
+    Attributes:
+        code: Its exit status; negative for the signal that ended it.
+        stderr: What it said, decoded leniently.
+    """
+
+    def __init__(self, argv: Sequence[str], code: int, stderr: bytes) -> None:
+        self.code = code
+        self.stderr = stderr.decode("utf-8", "replace").strip()
+        words = " ".join(argv[:1]) or "command"
+        last = self.stderr.splitlines()[-1] if self.stderr else "it said nothing"
+        super().__init__(f"{words} exited with {code}: {last}")
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What the door took from the environment; nobody below it looks there."""
+
+    path: str
+    home: str
+    lang: str
+    user: str
+    shell: str
+    tmpdir: str
+
+    def environment(self) -> dict[str, str]:
+        """Return the variables every child gets, and no others."""
+        return {
+            "PATH": self.path,
+            "HOME": self.home,
+            "LANG": self.lang,
+            "USER": self.user,
+            "SHELL": self.shell,
+            "TMPDIR": self.tmpdir,
+        }
+
+
+def run(
+    argv: Sequence[str],
+    *,
+    env: Mapping[str, str],
+    cwd: Path | None = None,
+    stdin: bytes = b"",
+) -> bytes:
+    """Run a program to its end and return what it wrote to stdout.
+
+    Raises:
+        CommandFailed: It exited with something else than 0.
+        SystemFailed: There is no such program.
+    """
+    process = start(
+        argv, env=env, cwd=cwd, stdin=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    with process:
+        stdout, stderr = process.communicate(stdin)
+    if process.returncode:
+        raise CommandFailed(argv, process.returncode, stderr)
+    return stdout
+
+
+def start(  # noqa: PLR0913 - the descriptors of a child are three
+    argv: Sequence[str],
+    *,
+    env: Mapping[str, str],
+    cwd: Path | None = None,
+    stdin: int | IO[bytes] = subprocess.DEVNULL,
+    stdout: int | IO[bytes] = subprocess.PIPE,
+    stderr: int | IO[bytes] = subprocess.STDOUT,
+    own_session: bool = False,
+) -> subprocess.Popen[bytes]:
+    """Start a program; its descriptors are the three stated here and no others.
+
+    Args:
+        argv: The program and its arguments; no shell reads them.
+        env: All of its environment.
+        cwd: Where it runs; None: where we run.
+        stdin: By default the null device.
+        stdout: By default a pipe.
+        stderr: By default the same as stdout.
+        own_session: Whether it leads a session of its own, to be killed as a whole.
+
+    Raises:
+        SystemFailed: There is no such program, or it cannot be run.
+    """
+    try:
+        return subprocess.Popen(
+            argv,
+            env=env,
+            cwd=cwd,
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+            start_new_session=own_session,
+        )
+    except (FileNotFoundError, PermissionError, NotADirectoryError) as error:
+        raise SystemFailed(f"{argv[0]}: {error.strerror}") from error

@@ -1,0 +1,33 @@
+"""The programs that some tests need and some machines lack."""
+
+import os
+import shutil
+from typing import NoReturn
+
+import pytest
+
+SYSTEM_DIRECTORIES = "/usr/sbin:/sbin"  # not in the PATH of ordinary users
+
+
+def needs(program: str) -> str:
+    """Return the program's absolute path, or leave the test out and say why.
+
+    With CI=true nothing is left out: a missing program fails the test.
+    """
+    path = f"{os.environ.get('PATH', os.defpath)}:{SYSTEM_DIRECTORIES}"
+    found = shutil.which(program, path=path)
+    if found is None:
+        cannot(f"{program} is missing; `make test` as root installs it")
+    return found
+
+
+def cannot(reason: str) -> NoReturn:
+    """Leave this test out and say why; with CI=true fail it."""
+    if in_ci():
+        pytest.fail(f"CI=true, and {reason}", pytrace=False)
+    pytest.skip(f"LEFT OUT: {reason}")
+
+
+def in_ci() -> bool:
+    """Tell whether every test must run."""
+    return os.environ.get("CI") == "true"
