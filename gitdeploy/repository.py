@@ -152,6 +152,12 @@ class Repository:
         """Make objects and refs durable; git syncs no ref's directory itself."""
         files.sync_filesystems([self.path])
 
+    def adopt_head(self, ref: str) -> None:
+        """Make a clone of this repository check out `ref`, unless its branch exists."""
+        default = self.git("symbolic-ref", "HEAD").decode().strip()
+        if default != ref and default not in self.refs(default):
+            self.git("symbolic-ref", "HEAD", ref)
+
     def objection(self, updates: Iterable[RefUpdate]) -> str | None:
         """Return why git would not move the refs now; None where it would.
 

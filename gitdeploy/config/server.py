@@ -30,8 +30,8 @@ class Limits(Table, frozen=True, kw_only=True):
     """Bytes of all files of one release together; default 20GiB."""
     links: Annotated[int, Meta(ge=0, le=2**31 - 1)] = 10_000
     """Symbolic links of one release, 0 allows none; default 10000."""
-    refs: _Count = 20
-    """Refs that one push may update, at least 1; default 20."""
+    refs: _Count = 200
+    """Refs that one push may update, at least 1; default 200."""
     log_bytes: Size = Size(16 * 2**20)
     """Bytes kept of what the steps of one release print; default 16MiB."""
 

@@ -47,11 +47,19 @@ class Gate:
     def check(self, updates: Sequence[RefUpdate]) -> None:
         """See `Acceptance`."""
         if objection := self._repository.objection(updates):
-            raise RefsMoved(objection)
+            raise RefsMoved(self._moved_on(updates) or objection)
 
     def accept(self, updates: Sequence[RefUpdate]) -> None:
         """See `Acceptance`."""
         self._repository.move(updates, why="push")
+
+    def _moved_on(self, updates: Sequence[RefUpdate]) -> str:
+        have = self._repository.refs(*(update.ref for update in updates))
+        for update in updates:
+            there = have.get(update.ref, "nothing")
+            if not update.creates and there != update.old:
+                return f"{update.short} has moved on: it is at {there[:7]} by now"
+        return ""
 
     def decline(self, update: RefUpdate) -> None:
         """See `Acceptance`; the ref has not moved."""

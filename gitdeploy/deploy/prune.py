@@ -2,6 +2,7 @@
 
 import os
 
+from gitdeploy.config import DEFAULTS
 from gitdeploy.deploy.app import App
 from gitdeploy.deploy.facts import read_source
 from gitdeploy.deploy.recover import locked
@@ -58,12 +59,12 @@ def prune(app: App, *, keep: int | None, dry_run: bool) -> list[Release]:
 
 def to_prune(app: App, keep: int | None) -> list[Release]:
     """Return the releases that `prune` would remove, oldest first."""
-    releases = app.ledger.releases.on_disk()
+    releases, shown = app.ledger.releases.on_disk(), _on_links(app)
+    if not releases_to_prune(releases, keep=0, protected=shown):
+        return []  # nothing could go, whatever a deploy.toml says
     if keep is None:
         keep = _keep(app)
-    candidates = releases_to_prune(releases, keep=keep, protected=_on_links(app))
-    if not candidates:
-        return []
+    candidates = releases_to_prune(releases, keep=keep, protected=shown)
     used = names_in_use(app.layout.releases)
     return [release for release in candidates if release.name not in used]
 
@@ -81,18 +82,11 @@ def _keep(app: App) -> int:
     heads = [app.ledger.chains.read(name).head for name in CHAINS]
     live = [head for head in heads if head and head.commit]
     if not live:
-        return read_default_keep()
+        return DEFAULTS.releases.keep
     newest = max(live, key=lambda head: head.release)
     assert newest.commit is not None
     source = read_source(app, newest.ref or "refs/heads/main", newest.commit)
     return source.config.releases.keep
-
-
-def read_default_keep() -> int:
-    """Return what applies where no commit says anything."""
-    from gitdeploy.config import DEFAULTS
-
-    return DEFAULTS.releases.keep
 
 
 def _remove_directories(app: App) -> None:

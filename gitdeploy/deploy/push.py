@@ -11,6 +11,7 @@ from typing import Final
 from gitdeploy.decide import (
     Decision,
     Deploy,
+    RefKind,
     Refuse,
     conflicts,
     decide,
@@ -256,6 +257,7 @@ class _Flow:
             except RefsMoved as error:
                 attempts[0].end("refused", error.message, _FETCH)
             else:
+                self._adopt_head(attempts)
                 return True
         for attempt in attempts:
             if attempt.verdict is None:
@@ -263,6 +265,11 @@ class _Flow:
             if not attempt.ended_with("superseded"):
                 self._acceptance.decline(attempt.update)
         return False
+
+    def _adopt_head(self, attempts: Sequence[Attempt]) -> None:
+        for attempt in attempts:
+            if attempt.source.kind is RefKind.STAGE and attempt.update.creates:
+                self._app.repository.adopt_head(attempt.update.ref)
 
     def _flip(self, attempt: Attempt) -> None:
         """Show the chain as it shall be; go back if that cannot be done."""

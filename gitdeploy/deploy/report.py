@@ -1,5 +1,6 @@
 """What the pusher reads: calm, aligned lines; the log gets them first."""
 
+import textwrap
 from typing import Final
 
 from gitdeploy.logs import Log
@@ -70,8 +71,13 @@ class Report:
         self._tell(step, "done" if self._told else command, seconds)
 
     def _tell(self, word: str, text: str, seconds: float | None = None) -> None:
-        line = f"  {fit(word, _WORD):<{_WORD}}  "
+        start = f"  {fit(word, _WORD):<{_WORD}}  "
         took = "" if seconds is None else f"  {human_time(seconds)}"
-        room = _WIDTH - len(line) - len(took)
-        text = fit(printable(text), room)
-        self._client.line(f"{line}{text:<{room}}{took}".rstrip())
+        room = _WIDTH - len(start) - len(took)
+        lines = textwrap.wrap(
+            printable(text), room, break_long_words=False, break_on_hyphens=False
+        )
+        first, *rest = lines or [""]
+        self._client.line(f"{start}{first:<{room}}{took}".rstrip())
+        for more in rest:
+            self._client.line(f"{'':<{len(start)}}{more}")
