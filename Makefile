@@ -2,17 +2,20 @@
 # tests the servers they talk to. See tools/bootstrap.
 #
 #   PYTHON=python3.12   the interpreter that .venv is made with
+#   PREFIX=/usr/local   where install puts it
 #   ARGS='-k tags -x'   more arguments for the program that is run
 
 PYTHON ?= python3
-export PYTHON
+PREFIX ?= $(HOME)/.local
+export PYTHON PREFIX
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test check bench format clean
+.PHONY: help demo install test check bench format clean
 
 help:
 	@echo 'make demo     the whole story on this machine, in a throw-away directory'
+	@echo 'make install  gitdeploy for this user, in PREFIX (~/.local)'
 	@echo 'make test     all tests, with a real git, sshd and nginx'
 	@echo 'make check    format, lint, types and layers'
 	@echo 'make bench    what a push costs'
@@ -24,6 +27,9 @@ help:
 demo:
 	@tools/bootstrap run
 	@.venv/bin/gitdeploy demo $(ARGS)
+
+install:
+	@tools/bootstrap install
 
 test:
 	@tools/bootstrap test
