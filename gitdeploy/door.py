@@ -12,6 +12,7 @@ from typing import Final
 
 from gitdeploy.errors import GitdeployError
 from gitdeploy.system.process import Surroundings
+from gitdeploy.system.signals import interrupt_on_termination
 from gitdeploy.system.terminal import printable
 
 __all__ = ["acting_name", "guarded", "surroundings"]
@@ -46,6 +47,7 @@ def guarded(main: Callable[[], int]) -> int:
     not decide about that.
     """
     os.umask(_UMASK)
+    interrupt_on_termination()
     try:
         return main()
     except GitdeployError as error:

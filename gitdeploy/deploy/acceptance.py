@@ -1,7 +1,6 @@
 """How a ref is accepted or declined: before it moved, or after git moved it."""
 
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import Protocol
 
 from gitdeploy.model import RefUpdate
@@ -31,8 +30,8 @@ class Acceptance(Protocol):
             RefsMoved: A ref is not where it was.
         """
 
-    def decline(self, update: RefUpdate) -> None:
-        """Make the ref hold what it held before, where it was not accepted."""
+    def decline(self, update: RefUpdate) -> bool:
+        """Make the ref hold what it held before; return whether it had moved."""
 
     def take_back(self, update: RefUpdate) -> None:
         """Make the ref hold what it held before, although it was accepted."""
@@ -61,8 +60,9 @@ class Gate:
                 return f"{update.short} has moved on: it is at {there[:7]} by now"
         return ""
 
-    def decline(self, update: RefUpdate) -> None:
+    def decline(self, _update: RefUpdate) -> bool:
         """See `Acceptance`; the ref has not moved."""
+        return False
 
     def take_back(self, update: RefUpdate) -> None:
         """See `Acceptance`."""
@@ -87,17 +87,19 @@ class Afterwards:
         self.check(updates)
         self._repository.sync()
 
-    def decline(self, update: RefUpdate) -> None:
+    def decline(self, update: RefUpdate) -> bool:
         """See `Acceptance`."""
-        if self._may_put_back:
-            _put_back(self._repository, update)
+        return self._may_put_back and _put_back(self._repository, update)
 
     def take_back(self, update: RefUpdate) -> None:
         """See `Acceptance`."""
         self.decline(update)
 
 
-def _put_back(repository: Repository, update: RefUpdate) -> None:
+def _put_back(repository: Repository, update: RefUpdate) -> bool:
     """Undo an update; a ref that has moved on is left to its newer push."""
-    with suppress(RefsMoved):
+    try:
         repository.move([update.reversed()], why="put back")
+    except RefsMoved:
+        return False
+    return True

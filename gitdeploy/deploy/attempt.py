@@ -66,6 +66,8 @@ class Attempt:
     built: bool = False
     """Whether the release was prepared for this update."""
     failure: ReleaseFailed | None = None
+    put_back: bool = False
+    """Whether the ref had moved and was made what it was before."""
     verdict: Verdict | None = None
 
     @property

@@ -41,18 +41,21 @@ def show(app: App, *, forward: bool = True) -> list[str]:
 
 
 def check_showable(app: App, chain: Chain) -> None:
-    """Say nothing if every link of the chain would resolve to a release.
+    """Say nothing if the head of a chain can be shown.
+
+    A release behind the head whose directory is gone hinders nobody: its link
+    resolves to the empty directory.
 
     Raises:
-        StateError: A release's directory is gone.
+        StateError: The directory of the head is gone.
     """
-    for entry in chain.entries[: app.public.positions]:
-        directory = app.directory(app.ledger.releases.get(entry.release))
-        if not directory.is_dir():
-            raise StateError(
-                f"{directory} is missing, and {chain.name} would show it",
-                hint=f"gitdeploy redeploy {app.name} {chain.name}",
-            )
+    assert chain.head is not None
+    directory = app.directory(app.ledger.releases.get(chain.head.release))
+    if not directory.is_dir():
+        raise StateError(
+            f"{directory} is missing, and {chain.name} would show it",
+            hint=f"roll back further, or  gitdeploy redeploy {app.name} {chain.name}",
+        )
 
 
 def _wanted_links(app: App, *, forward: bool) -> dict[str, str]:
@@ -70,12 +73,16 @@ def _wanted_links(app: App, *, forward: bool) -> dict[str, str]:
 
 def _shown(app: App, name: ChainName) -> list[str]:
     """Return what the links of a chain shall hold, head first."""
+    root = app.layout.root
     entries = app.ledger.chains.read(name).entries[: app.public.positions]
     directories = [
         app.directory(app.ledger.releases.get(entry.release)) for entry in entries
     ]
     directories += [app.layout.empty] * (app.public.positions - len(entries))
-    return [app.public.pointing_at(path, app.layout.root) for path in directories]
+    return [
+        app.public.pointing_at(path if path.is_dir() else app.layout.empty, root)
+        for path in directories
+    ]
 
 
 def _wanted_refs(app: App) -> dict[str, str]:

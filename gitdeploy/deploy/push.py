@@ -38,6 +38,7 @@ from gitdeploy.ledger import dumps
 from gitdeploy.model import RefUpdate, Verdict
 from gitdeploy.repository import RefsMoved
 from gitdeploy.system import clock
+from gitdeploy.system.signals import undisturbed
 
 __all__ = ["OPTIONS", "Push", "plan_ref", "receive", "settle"]
 
@@ -167,10 +168,11 @@ class _Flow:
         attempts = [self._begin(source, refused) for source in group]
         for attempt in attempts:
             self._make_ready(attempt)
-        if self._accepted(attempts):
-            for attempt in attempts:
-                self._flip(attempt)
-        return [self._end(attempt) for attempt in attempts]
+        with undisturbed():
+            if self._accepted(attempts):
+                for attempt in attempts:
+                    self._flip(attempt)
+            return [self._end(attempt) for attempt in attempts]
 
     # --- facts and decision -------------------------------------------------------
 
@@ -263,7 +265,7 @@ class _Flow:
             if attempt.verdict is None:
                 attempt.end("refused", "another ref of this atomic push was refused")
             if not attempt.ended_with("superseded"):
-                self._acceptance.decline(attempt.update)
+                attempt.put_back = self._acceptance.decline(attempt.update)
         return False
 
     def _adopt_head(self, attempts: Sequence[Attempt]) -> None:

@@ -20,6 +20,7 @@ from gitdeploy.ledger import dumps
 from gitdeploy.model import ChainName, Entry, Release, VerdictWord
 from gitdeploy.system import clock, files
 from gitdeploy.system.clock import Stopwatch
+from gitdeploy.system.signals import undisturbed
 
 __all__ = [
     "Outcome",
@@ -185,12 +186,13 @@ def _move(
     deployments.intend(
         event.id, release=after.head.release, from_release=was, plan=dumps(after)
     )
-    if after == before:
-        word = "unchanged"
-    else:
-        forward = action not in ("rollback", "rollforward")
-        flip(app, event.id, after, forward=forward, why=f"{action} by {app.by}")
-    deployments.end(event.id, word, seconds=watch.seconds)
+    with undisturbed():
+        if after == before:
+            word = "unchanged"
+        else:
+            forward = action not in ("rollback", "rollforward")
+            flip(app, event.id, after, forward=forward, why=f"{action} by {app.by}")
+        deployments.end(event.id, word, seconds=watch.seconds)
     releases = app.ledger.releases
     now, then = releases.get(after.head.release), releases.get(was) if was else None
     return Outcome(word, name, now, then)

@@ -141,6 +141,8 @@ class _Work:
                     "init", "--quiet", "--bare", "--template=", "--initial-branch=main"
                 )
             self.changes.append(f"made {path}")
+        if repository.git("rev-parse", "--show-object-format") != b"sha1\n":
+            raise UsageError(f"{path} names objects by SHA-256; that is not supported")
         if changed := repository.configure(_SETTINGS):
             self.changes.append(f"configured {path}: {', '.join(changed)}")
         for hook in _HOOKS:

@@ -71,7 +71,9 @@ def conclude(app: App, report: Report, attempt: Attempt) -> None:
         case "unchanged":
             chain = reached(attempt.decision)
             assert chain is not None
-            report.line("unchanged", f"{_name(attempt.release)} is {_link(app, chain)}")
+            report.line(
+                "unchanged", f"{_name(attempt.release)} is {_link(app, chain)} already"
+            )
         case "accepted":
             assert isinstance(attempt.decision, Accept)
             report.line("accepted", attempt.decision.why)
@@ -126,6 +128,10 @@ def _said_no(app: App, report: Report, attempt: Attempt, word: str) -> None:
         report.line("hint", verdict.hint)
     if attempt.release and failure:
         report.line("full log", f"gitdeploy logs {app.name} {attempt.release.number}")
+    if attempt.put_back:
+        update = attempt.update
+        was = "is gone" if update.creates else f"is at {update.old[:7]}"
+        report.line("put back", f"{update.short} {was} again")
     if word != "superseded":
         report.line("still live", _live(app))
 
