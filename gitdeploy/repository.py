@@ -99,6 +99,13 @@ class Repository:
         stdin = "".join(f"{question}\n" for question in questions).encode()
         return self.git("cat-file", "--batch-check", stdin=stdin).decode().splitlines()
 
+    def listing(self, tree: str) -> dict[str, str]:
+        """Return every file below a tree: paths and blob ids."""
+        lines = self.git("ls-tree", "-r", "-z", "--full-tree", tree)
+        entries = lines.decode("utf-8", "surrogateescape").split("\0")
+        pairs = (entry.split("\t", 1) for entry in entries if entry)
+        return {path: words.split(" ")[2] for words, path in pairs}
+
     # --- refs ---------------------------------------------------------------------
 
     def refs(self, *prefixes: str) -> dict[str, str]:

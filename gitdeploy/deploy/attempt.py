@@ -32,9 +32,11 @@ class Wanted:
     config: Config
     chain: ChainName
     ref: str
+    anew: bool = False
+    """Whether every step runs, also where its outputs are known."""
 
     @classmethod
-    def of(cls, source: Source, chain: ChainName) -> Self:
+    def of(cls, source: Source, chain: ChainName, *, anew: bool = False) -> Self:
         """Return what a source, which has a commit, becomes on a chain."""
         assert source.commit is not None
         assert source.tree is not None
@@ -45,6 +47,7 @@ class Wanted:
             source.config,
             chain,
             source.update.ref,
+            anew,
         )
 
 

@@ -8,20 +8,12 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any, Final, TypeAlias
 
-from gitdeploy.decide import (
-    Accept,
-    Decision,
-    Deploy,
-    Refuse,
-    RollBack,
-    Unchanged,
-    describe,
-)
+from gitdeploy.decide import Decision, Deploy, Refuse, describe
 from gitdeploy.deploy.app import App
 from gitdeploy.deploy.facts import Source
 from gitdeploy.errors import ReleaseFailed
 from gitdeploy.lock import holder
-from gitdeploy.model import CHAINS, ChainName, Deployment, Entry, RefUpdate, Release
+from gitdeploy.model import CHAINS, ChainName, Deployment, Entry, Release
 
 __all__ = ["Shape", "history", "plan", "releases", "status"]
 
@@ -54,7 +46,7 @@ def status(app: App) -> Shape:
         "running": asdict(running) if running else None,
         "pending": bool(unfinished or unseen),
         "unfinished": [_event(app, event) for event in unfinished],
-        "missed": [_update(update) for update in unseen],
+        "missed": [asdict(update) for update in unseen],
         "behind": [text for chain in CHAINS for text in _behind(app, chain)],
     }
 
@@ -78,10 +70,6 @@ def _position(app: App, chain: ChainName, position: int, entry: Entry | None) ->
         "path": str(app.directory(release)) if release else None,
         "since": entry.since if entry else None,
     }
-
-
-def _update(update: RefUpdate) -> Shape:
-    return {"ref": update.ref, "old": update.old, "new": update.new}
 
 
 def _behind(app: App, name: ChainName) -> Iterator[str]:
@@ -215,7 +203,7 @@ def plan(app: App, words: str) -> Shape:
         "ref": source.update.ref,
         "commit": source.commit,
         "chain": source.chain,
-        "decision": _WORDS[type(decision)],
+        "decision": type(decision).__name__.lower(),
         "would": describe(decision),
         "hint": decision.hint if isinstance(decision, Refuse) else "",
         **_building(app, source, decision),
@@ -256,12 +244,3 @@ def _measured(app: App, source: Source) -> tuple[int, int]:
     shared = (*config.shared.files, *config.shared.dirs)
     found = inspect(app.repository.path, tree, app.server.limits, shared)
     return found.files, found.size_bytes
-
-
-_WORDS: Final[dict[type[Decision], str]] = {
-    Deploy: "deploy",
-    RollBack: "rollback",
-    Unchanged: "unchanged",
-    Accept: "accept",
-    Refuse: "refuse",
-}

@@ -8,6 +8,7 @@ from gitdeploy.checkout import check_out
 from gitdeploy.deploy.app import App
 from gitdeploy.deploy.attempt import Wanted
 from gitdeploy.deploy.report import Report
+from gitdeploy.deploy.reuse import reuse, step_key
 from gitdeploy.errors import GitdeployError, ReleaseFailed
 from gitdeploy.logs import Log
 from gitdeploy.model import Release
@@ -143,6 +144,11 @@ def _run_steps(app: App, release: Release, wanted: Wanted, report: Report) -> No
     environment = _environment(app, release, wanted)
     mask = _mask(Path(environment["GITDEPLOY_SHARED_DIR"]))
     for step in steps:
+        key = step_key(app, wanted, step)
+        if key and not wanted.anew and (donor := reuse(app, key, step, release)):
+            report.line(step.title, f"reused from release {donor.number}")
+            app.ledger.releases.made(release.number, key)
+            continue
         report.begin(step.title, for_humans(step.run) if step.name else "")
         seconds = run_step(
             step,
@@ -154,6 +160,8 @@ def _run_steps(app: App, release: Release, wanted: Wanted, report: Report) -> No
             mask=mask,
         )
         report.end(seconds)
+        if key:
+            app.ledger.releases.made(release.number, key)
 
 
 def _environment(app: App, release: Release, wanted: Wanted) -> dict[str, str]:

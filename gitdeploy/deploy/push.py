@@ -222,12 +222,13 @@ class _Flow:
             return
         chain, source = attempt.decision.chain, attempt.source
         ready = self._app.ready_with(content_id(source, chain))
-        if ready and "rebuild" not in self._push.options:
+        anew = "rebuild" in self._push.options
+        if ready and not anew:
             attempt.release = ready[0]
         else:
             from gitdeploy.deploy.prepare import prepare
 
-            wanted = Wanted.of(source, chain)
+            wanted = Wanted.of(source, chain, anew=anew)
             attempt.release = prepare(self._app, wanted, self._report)
             attempt.built = True
 

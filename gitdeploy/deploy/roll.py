@@ -132,7 +132,7 @@ def redeploy(app: App, name: ChainName, report: Report) -> Outcome:
         raise NothingThere(f"{name} shows no commit that could be deployed again")
     source = read_source(app, head.ref or "refs/heads/main", head.commit)
     report.title(app.name, name, head.commit[:7])
-    release = prepare(app, Wanted.of(source, name), report)
+    release = prepare(app, Wanted.of(source, name, anew=True), report)
     return _put(app, name, "redeploy", release, head.commit, head.ref)
 
 

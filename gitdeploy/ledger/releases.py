@@ -108,6 +108,21 @@ class Releases:
             "WHERE content = ? AND state = 'ready' ORDER BY number DESC", content
         )
 
+    def made(self, number: int, key: str) -> None:
+        """Note that a release holds the outputs of the step with that key."""
+        self._database.execute(
+            "INSERT OR IGNORE INTO step_output (key, release) VALUES (?, ?)",
+            (key, number),
+        )
+
+    def holding(self, key: str) -> list[Release]:
+        """Return the ready releases that hold a step's outputs, newest first."""
+        return self._select(
+            "WHERE state = 'ready' AND number IN"
+            " (SELECT release FROM step_output WHERE key = ?) ORDER BY number DESC",
+            key,
+        )
+
     def on_disk(self) -> list[Release]:
         """Return the releases that have a directory, oldest first."""
         return self._select("WHERE state <> 'pruned' ORDER BY number")

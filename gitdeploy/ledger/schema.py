@@ -61,6 +61,13 @@ CREATE TABLE deployment (
 CREATE INDEX deployment_unfinished ON deployment (id) WHERE state <> 'ended';
 CREATE INDEX deployment_by_ref ON deployment (ref, id);
 
+-- A step with stated inputs and outputs that ran in a release; see deploy/reuse.py.
+CREATE TABLE step_output (
+    key TEXT NOT NULL,
+    release INTEGER NOT NULL REFERENCES release (number),
+    PRIMARY KEY (key, release)
+) WITHOUT ROWID, STRICT;
+
 CREATE TABLE freeze (
     one INTEGER PRIMARY KEY CHECK (one = 1),
     reason TEXT NOT NULL, "by" TEXT NOT NULL, since TEXT NOT NULL

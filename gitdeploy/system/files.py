@@ -14,6 +14,7 @@ __all__ = [
     "link_below",
     "make_directory",
     "move_up",
+    "remove",
     "remove_file",
     "remove_tree",
     "replace_link",
@@ -68,6 +69,14 @@ def remove_file(path: Path) -> None:
     path.unlink(missing_ok=True)
 
 
+def remove(path: Path) -> None:
+    """Remove whatever has this name; nothing there is fine."""
+    if path.is_dir() and not path.is_symlink():
+        remove_tree(path)
+    else:
+        remove_file(path)
+
+
 def remove_tree(top: Path) -> None:
     """Remove a directory and all below it; a missing one is fine.
 
@@ -112,10 +121,7 @@ def copy(source: Path, destination: Path) -> None:
     import shutil
 
     beside = destination.with_name(f".{destination.name}.new")
-    if beside.is_dir() and not beside.is_symlink():
-        remove_tree(beside)
-    else:
-        remove_file(beside)
+    remove(beside)
     if source.is_dir():
         shutil.copytree(source, beside, symlinks=True)
     else:
@@ -139,7 +145,7 @@ def link_below(base: Path, relative: str, target: str) -> None:
             inner = _open_or_make(parent, fd)
             os.close(fd)
             fd = inner
-        _clear(base / relative)
+        remove(base / relative)
         os.symlink(target, name, dir_fd=fd)
     finally:
         os.close(fd)
@@ -185,10 +191,3 @@ def _open_or_make(name: str, parent: int) -> int:
     except FileNotFoundError:
         os.mkdir(name, dir_fd=parent)
         return os.open(name, _DIRECTORY, dir_fd=parent)
-
-
-def _clear(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        remove_tree(path)
-    else:
-        remove_file(path)
