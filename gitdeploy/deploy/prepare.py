@@ -1,7 +1,8 @@
 """A commit made into a ready release: nothing public changes here."""
 
 import posixpath
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from gitdeploy.checkout import check_out
@@ -42,10 +43,8 @@ def prepare(app: App, wanted: Wanted, report: Report) -> Release:
         commit=wanted.commit,
         tree=wanted.tree,
     )
-    log_path = app.layout.log(release.name)
     try:
-        with Log(log_path, limit_bytes=app.server.limits.log_bytes) as report.log:
-            report.log.heading(f"release {release.name} of {app.name}, {wanted.ref}")
+        with _logged(app, release, wanted, report):
             return _made(app, release, wanted, report)
     except (GitdeployError, OSError) as error:
         failure = _as_failure(error)
@@ -53,8 +52,24 @@ def prepare(app: App, wanted: Wanted, report: Report) -> Release:
             app.ledger.releases.fail(release, failure.message)
         failure.release = release.number
         raise failure from error
-    finally:
-        report.log = None
+
+
+@contextmanager
+def _logged(
+    app: App, release: Release, wanted: Wanted, report: Report
+) -> Iterator[None]:
+    """Keep all that is told, and how it ends, in the release's log."""
+    limit_bytes = app.server.limits.log_bytes
+    with Log(app.layout.log(release.name), limit_bytes=limit_bytes) as log:
+        report.log = log
+        log.heading(f"release {release.name} of {app.name}, {wanted.ref}")
+        try:
+            yield
+        except (GitdeployError, OSError) as error:
+            log.heading(f"failed  {_as_failure(error).message}")
+            raise
+        finally:
+            report.log = None
 
 
 def _made(app: App, release: Release, wanted: Wanted, report: Report) -> Release:

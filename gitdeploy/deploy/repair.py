@@ -17,7 +17,7 @@ from gitdeploy.deploy.recover import missed
 from gitdeploy.deploy.report import Report
 from gitdeploy.errors import StateError
 from gitdeploy.ledger import Ledger
-from gitdeploy.model import CHAINS, ChainName, Entry, Release
+from gitdeploy.model import CHAINS, ChainName, Entry, RefUpdate, Release
 from gitdeploy.system import clock
 
 __all__ = ["rebuild_from_links", "repair"]
@@ -38,10 +38,18 @@ def repair(app: App, report: Report) -> list[str]:
     """
     done = [f"linked {app.public.target / name}" for name in show(app)]
     updates = tuple(missed(app))
-    if updates:
-        acceptance = Afterwards(app.repository, put_back=False)
-        verdicts = settle(app, Push(updates), acceptance, report)
-        done += [f"{v.update.short} had moved unseen: {v.word}" for v in verdicts]
+    if not updates:
+        return done
+    if app.ledger.freeze:
+        return [
+            *done,
+            "refs that moved unseen are not deployed while the app is locked",
+        ]
+    acceptance = Afterwards(app.repository, put_back=False)
+    for verdict in settle(app, Push(updates), acceptance, report):
+        done.append(f"{verdict.update.short} had moved unseen: {verdict.word}")
+        if verdict.word == "refused":
+            _leave_as_it_is(app.ledger, app.by, verdict.update, verdict.reason)
     return done
 
 
@@ -75,10 +83,8 @@ def rebuild_from_links(app: App, target: Path) -> list[str]:
         _insert(app, ledger, found, published)
         ledger.releases.skip_numbers(_highest(app.layout.releases))
         for ref, id_ in app.repository.refs("refs/heads/", "refs/tags/").items():
-            event = ledger.deployments.begin(
-                "adopt", by=app.by, started=clock.now(), ref=ref, new=id_
-            )
-            ledger.deployments.end(event.id, "accepted", reason="the ledger was lost")
+            there = RefUpdate(ref, "0" * len(id_), id_)
+            _leave_as_it_is(ledger, app.by, there, "the ledger was lost")
     ledger.close()
     return [
         f"{chain} {position}: {directory.name}"
@@ -86,6 +92,19 @@ def rebuild_from_links(app: App, target: Path) -> list[str]:
         for position, directory in enumerate(directories, start=1)
         if directory != app.layout.empty
     ]
+
+
+def _leave_as_it_is(ledger: Ledger, by: str, update: RefUpdate, why: str) -> None:
+    """Note that a ref is known and deploys nothing, so that nobody asks again."""
+    event = ledger.deployments.begin(
+        "adopt",
+        by=by,
+        started=clock.now(),
+        ref=update.ref,
+        old=update.old,
+        new=update.new,
+    )
+    ledger.deployments.end(event.id, "accepted", reason=why)
 
 
 def _linked(app: App, target: Path, chain: ChainName) -> list[Path]:

@@ -225,7 +225,7 @@ def _install(hook: str, place: Path) -> bool:
     """Put a hook in its place unless it is there; return whether it was not."""
     stub = _stubs() / hook
     lines = stub.read_text().splitlines(keepends=True)
-    wanted = "".join([_first_lines(sys.executable), *lines[1:]])
+    wanted = "".join([_first_lines(_interpreter()), *lines[1:]])
     if place.is_file() and place.read_text() == wanted and os.access(place, os.X_OK):
         return False
     files.make_directory(place.parent)
@@ -238,6 +238,12 @@ def _stubs() -> Path:
     package = Path(__file__).parent.parent
     installed = package / "hooks" / "stubs"
     return installed if installed.is_dir() else package.parent / "hooks"
+
+
+def _interpreter() -> str:
+    """Return this installation's Python, by the same name however it was started."""
+    python = os.path.join(sys.prefix, "bin", "python3")
+    return python if os.access(python, os.X_OK) else sys.executable
 
 
 def _first_lines(interpreter: str) -> str:

@@ -20,6 +20,7 @@ __all__ = ["main"]
 
 _WANTED: Final = (b"push-options", b"atomic")
 _REASON: Final = 160
+_WORDS: Final = 3
 
 
 def main() -> int:
@@ -69,8 +70,11 @@ def _agree(stdin: IO[bytes], stdout: IO[bytes]) -> frozenset[bytes]:
 
 
 def _update(line: bytes) -> RefUpdate:
-    old, new, ref = line.split(b" ", 2)
-    return RefUpdate(_text(ref), old.decode(), new.decode())
+    words = line.split(b" ", 2)
+    if len(words) != _WORDS:
+        raise SystemFailed(f"git sent {line[:80]!r} instead of an update")
+    old, new, ref = map(_text, words)
+    return RefUpdate(ref, old, new)
 
 
 def _answers(verdicts: list[Verdict]) -> Iterator[bytes]:

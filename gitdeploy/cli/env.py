@@ -1,0 +1,222 @@
+"""`gitdeploy env`: the variables of an app, in its shared .env file."""
+
+import os
+import shlex
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import click
+
+from gitdeploy import envfile
+from gitdeploy.cli.options import (
+    app_argument,
+    held,
+    json_option,
+    opened,
+    root_option,
+    tell,
+    wait_option,
+)
+from gitdeploy.cli.screen import fields, show_json, show_line
+from gitdeploy.deploy.app import App
+from gitdeploy.errors import SystemFailed, UsageError
+from gitdeploy.model import CHAINS
+from gitdeploy.system import files, process
+from gitdeploy.system.terminal import count
+
+__all__ = ["command"]
+
+_PRIVATE: Final = 0o600
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What was asked of one .env file."""
+
+    app: App
+    path: Path
+    words: tuple[str, ...]
+    show: bool
+    as_json: bool
+    wait_s: float
+
+
+@click.command()
+@app_argument()
+@click.argument("action", type=click.Choice(["set", "unset", "list", "edit"]))
+@click.argument("words", nargs=-1, metavar="[KEY=VALUE…|KEY…]")
+@click.option("--show", is_flag=True, help="With list: show the values, too.")
+@click.option(
+    "--chain",
+    type=click.Choice(CHAINS),
+    help='The file of one chain, for apps with  scope = "chain".',
+)
+@root_option
+@wait_option
+@json_option
+def command(  # noqa: PLR0913 - the words of the verb
+    *,
+    app: str,
+    action: str,
+    words: tuple[str, ...],
+    show: bool,
+    chain: str | None,
+    root: Path,
+    wait_s: float,
+    as_json: bool,
+) -> None:
+    """Set, unset, list or edit the variables of an app.
+
+    They are in its shared .env.
+
+    `set KEY` without a value reads it from the standard input, so that it stands in
+    no shell history. Values are shown with --show only.
+    """
+    with opened(root, app) as opened_app:
+        shared = opened_app.layout.shared
+        path = (shared / chain if chain else shared) / ".env"
+        real = Path(os.path.realpath(path))
+        _ACTIONS[action](_Asked(opened_app, real, words, show, as_json, wait_s))
+
+
+# --- list -----------------------------------------------------------------------
+
+
+def _list(asked: _Asked) -> None:
+    if asked.words:
+        raise UsageError("env list takes no names", hint="gitdeploy env APP list")
+    there = asked.path.is_file()
+    values = envfile.values(asked.path) if there else {}
+    if asked.as_json:
+        shown = {key: value if asked.show else None for key, value in values.items()}
+        show_json({"app": asked.app.name, "path": str(asked.path), "values": shown})
+    elif not values:
+        show_line(f"{asked.path} {'sets nothing' if there else 'does not exist yet'}")
+    elif asked.show:
+        fields(values.items())
+    else:
+        for key in values:
+            show_line(key)
+
+
+# --- set, unset -----------------------------------------------------------------
+
+
+def _set(asked: _Asked) -> None:
+    if not asked.words:
+        raise UsageError("env set needs KEY=VALUE", hint="gitdeploy env APP set A=1")
+    changes: dict[str, str | None] = {}
+    for word in asked.words:
+        key, is_given, value = word.partition("=")
+        envfile.check_key(key)
+        changes[key] = value if is_given else _read_value(key, asked.words)
+    _change(asked, changes, "set")
+
+
+def _read_value(key: str, words: Sequence[str]) -> str:
+    if len(words) > 1:
+        raise UsageError(
+            f"{key} has no value; only a single KEY reads it from the standard input"
+        )
+    if sys.stdin.isatty():
+        return str(click.prompt(key, hide_input=True, err=True))
+    return sys.stdin.read().removesuffix("\n")
+
+
+def _unset(asked: _Asked) -> None:
+    if not asked.words:
+        raise UsageError("env unset needs KEY", hint="gitdeploy env APP unset KEY")
+    _change(asked, dict.fromkeys(asked.words), "unset")
+
+
+def _change(asked: _Asked, changes: Mapping[str, str | None], word: str) -> None:
+    with held(asked.app, f"env {word}", asked.wait_s):
+        before = _read(asked.path)
+        after = envfile.updated(before, changes)
+        if after != before:
+            _write(asked.path, after)
+    _say(asked, f"{word} {', '.join(changes)}", changed=after != before)
+
+
+# --- edit -----------------------------------------------------------------------
+
+
+def _edit(asked: _Asked) -> None:
+    """Let a person edit a private copy; the lock is not held meanwhile."""
+    before = _read(asked.path)
+    with tempfile.TemporaryDirectory(prefix="gitdeploy-env-") as private:
+        copy = Path(private, ".env")
+        files.write_whole(copy, _bytes(before), _PRIVATE)
+        _run_editor(asked.app, copy)
+        after = _text(copy.read_bytes())
+    envfile.check(after)
+    if after == before:
+        _say(asked, "", changed=False)
+        return
+    with held(asked.app, "env edit", asked.wait_s):
+        if _read(asked.path) != before:
+            raise SystemFailed(
+                f"{asked.path} has been changed by somebody else; nothing was saved"
+            )
+        _write(asked.path, after)
+    _say(asked, "saved", changed=True)
+
+
+def _run_editor(app: App, copy: Path) -> None:
+    editor = os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
+    environment = {**app.surroundings.environment(), "TERM": os.environ.get("TERM", "")}
+    child = process.start(
+        [*shlex.split(editor), str(copy)],
+        env=environment,
+        stdin=sys.stdin.fileno() if sys.stdin else subprocess.DEVNULL,
+        stdout=sys.stderr.fileno(),
+    )
+    if code := child.wait():
+        raise SystemFailed(f"{editor} exited with {code}; nothing was saved")
+
+
+# --- the file -------------------------------------------------------------------
+
+
+def _read(path: Path) -> str:
+    return _text(path.read_bytes()) if path.is_file() else ""
+
+
+def _write(path: Path, text: str) -> None:
+    files.make_directory(path.parent)
+    files.write_whole(path, _bytes(text), _PRIVATE)
+
+
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", "surrogateescape")
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
+
+
+def _say(asked: _Asked, what: str, *, changed: bool) -> None:
+    if asked.as_json:
+        shape = {"app": asked.app.name, "path": str(asked.path), "changed": changed}
+        show_json(shape)
+        return
+    if not changed:
+        show_line(f"nothing to change in {asked.path}")
+        return
+    size = count(len(envfile.values(asked.path)), "variable")
+    fields([("changed", what), ("file", f"{asked.path}, {size}")])
+    tell("running code sees it at its next start")
+    tell(f"a build sees it after  gitdeploy redeploy {asked.app.name}")
+
+
+_ACTIONS: Final[Mapping[str, Callable[[_Asked], None]]] = {
+    "set": _set,
+    "unset": _unset,
+    "list": _list,
+    "edit": _edit,
+}

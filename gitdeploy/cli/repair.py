@@ -1,0 +1,99 @@
+"""`gitdeploy repair`: what a crash or a lost ledger left is made right."""
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import click
+
+from gitdeploy.cli.acting import progress
+from gitdeploy.cli.options import (
+    app_argument,
+    json_option,
+    opened,
+    root_option,
+    tell,
+    wait_option,
+)
+from gitdeploy.cli.screen import fields, show_json
+from gitdeploy.deploy.app import App, default_target, set_up_apps
+from gitdeploy.errors import GitdeployError, UsageError
+
+__all__ = ["command"]
+
+
+@click.command()
+@app_argument(required=False)
+@click.option(
+    "--from-links",
+    is_flag=True,
+    help="Rebuild a lost ledger from what the links and directories tell.",
+)
+@click.option(
+    "--target",
+    type=click.Path(file_okay=False, resolve_path=True, path_type=Path),
+    envvar="DEPLOYMENT_HELPER_TARGET",
+    metavar="DIR",
+    help="With --from-links: where the links are; else ROOT/www.",
+)
+@root_option
+@wait_option
+@json_option
+def command(
+    *,
+    app: str | None,
+    from_links: bool,
+    target: Path | None,
+    root: Path,
+    wait_s: float,
+    as_json: bool,
+) -> None:
+    """Make right what a crash or a lost ledger left.
+
+    Unfinished deployments are ended, the links show the ledger, and refs that moved
+    unseen are deployed. Without APP: every app of the root, whatever becomes of the
+    others. Safe to repeat, and at every start of the machine.
+    """
+    if from_links and app is None:
+        raise UsageError("--from-links needs the name of the app")
+    names = [app] if app else set_up_apps(root)
+    done: dict[str, Sequence[str]] = {}
+    failures: list[GitdeployError] = []
+    for name in names:
+        try:
+            with opened(root, name) as opened_app, _locked(opened_app, wait_s):
+                done[name] = _mended(opened_app, from_links=from_links, target=target)
+        except GitdeployError as error:
+            failures.append(error)
+    _show(done, as_json=as_json)
+    for failure in failures[1:]:
+        tell(failure.message)
+    if failures:
+        raise failures[0]
+
+
+def _locked(app: App, wait_s: float) -> AbstractContextManager[None]:
+    """Hold the lock and nothing more: what is mended is to be told, or lost."""
+    from gitdeploy.lock import lock_held
+
+    return lock_held(
+        app.layout.lock, by=app.by, what="repair", wait_s=wait_s, tell=tell
+    )
+
+
+def _mended(app: App, *, from_links: bool, target: Path | None) -> list[str]:
+    from gitdeploy.deploy.recover import recover
+    from gitdeploy.deploy.repair import rebuild_from_links, repair
+
+    if from_links:
+        return rebuild_from_links(app, target or default_target(app.layout.root))
+    return [*recover(app), *repair(app, progress())]
+
+
+def _show(done: dict[str, Sequence[str]], *, as_json: bool) -> None:
+    if as_json:
+        apps = [{"app": name, "done": list(said)} for name, said in done.items()]
+        show_json({"apps": apps})
+        return
+    for name, said in done.items():
+        fields([(name, text) for text in said or ["nothing to repair"]])

@@ -1,0 +1,108 @@
+"""`gitdeploy status`: what is live now, and what stands in the way."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import click
+
+from gitdeploy.cli.options import app_argument, json_option, opened, root_option
+from gitdeploy.cli.screen import ago, fields, ref, short, show_json, show_line, table
+from gitdeploy.deploy.app import set_up_apps
+from gitdeploy.deploy.look import Shape, status
+from gitdeploy.model import CHAINS
+from gitdeploy.system.terminal import fit
+
+__all__ = ["command"]
+
+_REF: Final = 20
+
+
+@click.command()
+@app_argument(required=False)
+@root_option
+@json_option
+def command(*, app: str | None, root: Path, as_json: bool) -> None:
+    """Show what is live, and what stands in the way.
+
+    Without APP: every app of the root.
+    """
+    shapes = [_seen(root, name) for name in ([app] if app else set_up_apps(root))]
+    if as_json:
+        show_json(shapes[0] if app else {"apps": shapes})
+        return
+    if not shapes:
+        show_line(f"{root} has no app yet")
+    for n, shape in enumerate(shapes):
+        if n:
+            show_line()
+        _show(shape)
+
+
+def _seen(root: Path, name: str) -> Shape:
+    with opened(root, name) as app:
+        return status(app)
+
+
+def _show(shape: Shape) -> None:
+    places = list(_places(shape))
+    table(
+        ["served as", "link", "release", "ref", "commit", "since"],
+        [_row(served_as, place) if place else None for served_as, place in places],
+        notes=[_outside(place) if place else "" for _, place in places],
+    )
+    if lines := list(_lines(shape)):
+        show_line()
+        fields(lines)
+
+
+def _places(shape: Shape) -> Iterator[tuple[str, Shape | None]]:
+    """Yield every position with the name it is served as; None between chains."""
+    heads = {"prod": shape["app"], "dev": f"{shape['app']}-staging"}
+    for chain in reversed(CHAINS):
+        if chain != CHAINS[-1]:
+            yield "", None
+        for place in shape["chains"][chain]:
+            yield heads[chain] if place["position"] == 1 else "", place
+
+
+def _row(served_as: str, place: Shape) -> list[str]:
+    if place["release"] is None:
+        return [served_as, place["link"], "-"]
+    return [
+        served_as,
+        place["link"],
+        str(place["number"]),
+        fit(ref(place["ref"]), _REF),
+        short(place["commit"]),
+        ago(place["since"]),
+    ]
+
+
+def _outside(place: Shape) -> str:
+    """Return the path of a directory that is not ours."""
+    return "" if place["commit"] else place["path"] or ""
+
+
+def _lines(shape: Shape) -> Iterator[tuple[str, str]]:
+    """Yield what a person should know besides."""
+    if lock := shape["locked"]:
+        yield "locked", f"by {lock['by']} {ago(lock['since'])}: {lock['reason']}"
+    if running := shape["running"]:
+        since = ago(running["since"])
+        yield "running", f"{running['what']} by {running['by']}, begun {since}"
+    else:
+        yield from _pending(shape)
+    for sentence in shape["behind"]:
+        yield "behind", sentence
+
+
+def _pending(shape: Shape) -> Iterator[tuple[str, str]]:
+    for event in shape["unfinished"]:
+        what = f"{event['action']} of {ref(event['ref']) or event['chain']}"
+        yield "pending", f"{what} was interrupted {ago(event['started'])}"
+    for update in shape["missed"]:
+        where = short(update["new"]) if update["new"].strip("0") else "nothing"
+        yield "pending", f"{ref(update['ref'])} moved to {where} without us"
+    if shape["pending"]:
+        yield "mend with", f"gitdeploy repair {shape['app']}"
