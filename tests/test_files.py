@@ -4,10 +4,15 @@ import ctypes
 import errno
 import os
 import stat
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
 from gitdeploy.system import files
+
+NOBODY = 65534
 
 
 def deep(top, levels):
@@ -151,15 +156,16 @@ def test_three_thousand_levels_are_removed(tmp_path):
 
 
 @pytest.mark.parametrize("mode", [0o000, 0o300, 0o444, 0o555])
-def test_directories_that_a_build_made_inaccessible_are_removed(tmp_path, mode):
-    top = tmp_path / "top"
-    (top / "a/b").mkdir(parents=True)
-    (top / "a/b/file").write_text("")
-    for path in (top / "a/b", top / "a", top):
-        path.chmod(mode)
-    with as_nobody(tmp_path):
-        files.remove_tree(top)
-    assert not top.exists()
+def test_directories_that_a_build_made_inaccessible_are_removed(mode):
+    with tempfile.TemporaryDirectory() as base:  # pytest's own are closed to others
+        top = Path(base, "top")
+        (top / "a/b").mkdir(parents=True)
+        (top / "a/b/file").write_text("")
+        for path in (top / "a/b", top / "a", top):
+            path.chmod(mode)
+        with as_nobody(base):
+            files.remove_tree(top)
+        assert os.listdir(base) == []
 
 
 def test_links_inside_are_removed_and_not_followed(tmp_path, outside):
@@ -418,34 +424,18 @@ def failing_after(times, call):
     return wrapped
 
 
-class as_nobody:  # noqa: N801 - reads as a statement
-    """Act without root's rights, to whom modes mean nothing."""
-
-    NOBODY = 65534
-
-    def __init__(self, *owned):
-        self._owned = owned
-        self._root = os.geteuid() == 0
-        self._opened = []
-
-    def __enter__(self):
-        if not self._root:
-            return
-        for top in self._owned:
-            for directory, _, names in os.walk(top):
-                for path in (directory, *(f"{directory}/{name}" for name in names)):
-                    os.chown(path, self.NOBODY, -1, follow_symlinks=False)
-        base = self._owned[0].parent
-        while str(base) != base.anchor:
-            mode = stat.S_IMODE(base.stat().st_mode)
-            self._opened.append((base, mode))
-            base.chmod(mode | 0o011)
-            base = base.parent
-        os.seteuid(self.NOBODY)
-
-    def __exit__(self, *_):
-        if not self._root:
-            return
+@contextmanager
+def as_nobody(*owned):
+    """Act without root's rights, to whom modes mean nothing, but own `owned`."""
+    if os.geteuid() != 0:
+        yield
+        return
+    for top in owned:
+        for directory, _, names in os.walk(top, topdown=False):
+            for path in (*(f"{directory}/{name}" for name in names), directory):
+                os.chown(path, NOBODY, -1, follow_symlinks=False)
+    os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
         os.seteuid(0)
-        for base, mode in self._opened:
-            base.chmod(mode)

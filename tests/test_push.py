@@ -341,7 +341,10 @@ BAD_INPUT: dict[str, tuple[dict[str, str | bytes], str]] = {
     "the release as shared": ({"deploy.toml": "[shared]\ndirs = ['.']"}, "dirs"),
     "a missing shared file": ({"deploy.toml": "[shared]\nfiles = ['.env']"}, ".env"),
     "checks, for now": ({"deploy.toml": "[[checks]]\nrun = 'x'"}, "not supported yet"),
-    "health, for now": ({"deploy.toml": "[health]\nurl = 'http://x'"}, "not supported yet"),
+    "health, for now": (
+        {"deploy.toml": "[health]\nurl = 'http://x'"},
+        "not supported yet",
+    ),
     "previews, for now": ({"deploy.toml": "[refs]\npreview = ['x']"}, "not supported"),
     "a missing command": (
         {"deploy.toml": "[[build.steps]]\nrun = ['no-such-program']"},
