@@ -1,0 +1,208 @@
+"""What a crash leaves is finished or abandoned by whoever comes next."""
+
+import os
+import select
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from support.git import Work
+from support.server import Server
+from support.shop import staged
+
+from gitdeploy.deploy.app import App
+from gitdeploy.door import surroundings
+from gitdeploy.ledger import dumps
+from gitdeploy.model import Entry, RefUpdate
+
+
+@pytest.fixture
+def shop(server: Server, work: Work) -> Server:
+    """Release 1 on both chains, release 2 staged."""
+    return staged(server, work)
+
+
+@pytest.fixture
+def app(shop: Server) -> App:
+    """The same app, from inside, to leave it as a crash would."""
+    return App.open(shop.root, "shop", surroundings(os.environ), "ada")
+
+
+def test_a_push_that_died_after_its_ref_moved_is_finished(
+    shop: Server, work: Work, app: App
+) -> None:
+    """The ref is what the pusher was told, so the links follow it."""
+    first, second = work.oid("HEAD~1"), work.head
+    before = app.ledger.chains.read("dev")
+    back = before.roll_back(1, "2026-01-01T00:00:00Z")
+    update = RefUpdate("refs/heads/main", second, first)
+    event = _intended(app, "rollback", update, dumps(back), release=1, was=2)
+    app.repository.move([update], why="test")
+    app.ledger.close()
+    assert shop.status()["pending"] is True
+    shop.gitdeploy("repair", "shop")
+    assert _name(shop, "shop-staging").startswith("1-")
+    ended = next(e for e in shop.history() if e["id"] == event)
+    assert ended["verdict"] == "rolled back"
+    assert shop.status()["pending"] is False
+
+
+def test_a_push_that_died_before_its_ref_moved_is_abandoned(
+    shop: Server, work: Work, app: App
+) -> None:
+    """Nothing public happens, and the next push just works."""
+    before = app.ledger.chains.read("dev")
+    plan = dumps(before.roll_back(1, "2026-01-01T00:00:00Z"))
+    update = RefUpdate("refs/heads/main", work.head, work.oid("HEAD~1"))
+    event = _intended(app, "rollback", update, plan, release=1, was=2)
+    app.ledger.close()
+    links = shop.links()
+    work.commit("three", **{"index.html": "three"})
+    assert work.push("main").code == 0
+    ended = next(e for e in shop.history() if e["id"] == event)
+    assert ended["verdict"] == "abandoned"
+    assert shop.link("shop-dev-2") == links["shop-staging"]
+
+
+def test_a_chain_that_was_changed_and_not_shown_is_shown(
+    shop: Server, app: App
+) -> None:
+    """The ledger is the truth; links are made to show it."""
+    chain = app.ledger.chains.read("prod")
+    pushed = chain.push(Entry(2, None, None, "2026-01-01T00:00:00Z"))
+    event = app.ledger.deployments.begin(
+        "release", by="ada", started="2026-01-01T00:00:00Z", chain="prod"
+    )
+    app.ledger.deployments.intend(
+        event.id, release=2, from_release=1, plan=dumps(pushed)
+    )
+    app.ledger.change(event.id, pushed, at="2026-01-01T00:00:00Z", why="test")
+    app.ledger.close()
+    assert _name(shop, "shop").startswith("1-")
+    shop.gitdeploy("rollback", "shop", "dev")
+    assert _name(shop, "shop").startswith("2-")
+    assert _name(shop, "shop-prod-2").startswith("1-")
+
+
+def test_a_release_that_died_while_it_was_prepared_is_marked_failed(
+    shop: Server, app: App
+) -> None:
+    """It is never shown, and pruned like any other failure."""
+    begun = app.ledger.releases.begin(
+        content="x", created="2026-01-01T00:00:00Z", suffix="20260101T000000Z-dead"
+    )
+    app.ledger.close()
+    shop.gitdeploy("repair", "shop")
+    dead = next(r for r in shop.releases() if r["number"] == begun.number)
+    assert (dead["state"], dead["failed_why"]) == ("failed", "interrupted")
+
+
+def test_a_ref_that_moved_unseen_is_reported_and_deployed(
+    shop: Server, work: Work
+) -> None:
+    """By hand in the repository, say, or while the hooks were switched off."""
+    unseen = work.commit("three", **{"index.html": "three"})
+    shop.git("fetch", "-q", str(work.path), "HEAD")
+    shop.git("update-ref", "refs/heads/main", unseen)
+    assert shop.status()["pending"] is True
+    said = shop.gitdeploy("repair", "shop").stdout
+    assert "main had moved unseen: deployed" in said
+    assert shop.status()["pending"] is False
+    assert _name(shop, "shop-staging").startswith("3-")
+
+
+def test_a_ref_that_moved_unseen_and_deploys_nothing_is_left_as_it_is(
+    shop: Server,
+) -> None:
+    """Told once, then known."""
+    main = shop.refs()["refs/heads/main"]
+    shop.git("update-ref", "refs/heads/topic", main)
+    assert shop.status()["pending"] is True
+    said = shop.gitdeploy("repair", "shop").stdout
+    assert "topic had moved unseen: refused" in said
+    assert shop.refs()["refs/heads/topic"] == main
+    assert shop.status()["pending"] is False
+
+
+def test_links_removed_or_bent_by_hand_are_put_right(shop: Server) -> None:
+    """A second repair finds nothing to do."""
+    links = shop.links()
+    (shop.target / "shop-dev-2").unlink()
+    (shop.target / "shop-prod-1").unlink()
+    (shop.target / "shop-prod-1").symlink_to("/nowhere")
+    shop.gitdeploy("repair", "shop")
+    assert shop.links() == links
+    assert "nothing to repair" in shop.gitdeploy("repair", "shop").stdout
+
+
+def test_a_lost_ledger_is_told_with_the_way_out_and_rebuilt_from_the_links(
+    shop: Server, work: Work
+) -> None:
+    """Links, releases and refs are as before, and numbers go on where they were."""
+    links, refs = shop.links(), shop.refs()
+    for path in (shop.root / "shop").glob("ledger.db*"):
+        path.unlink()
+    lost = shop.gitdeploy("status", "shop", check=False)
+    assert lost.returncode == 4
+    assert "gitdeploy repair --from-links shop" in lost.stderr
+    refused = work.push("main:master")
+    assert refused.code == 1
+    assert "ledger is missing" in refused.output
+
+    shop.gitdeploy("repair", "--from-links", "shop")
+    assert shop.gitdeploy("repair", "shop").returncode == 0
+    assert (shop.links(), shop.refs()) == (links, refs)
+    work.revert()
+    assert work.push("main").code == 0
+    assert shop.link("shop-staging") == links["shop-dev-2"]
+    work.commit("three", **{"index.html": "three"})
+    assert work.push("main").code == 0
+    assert _name(shop, "shop-staging").startswith("3-")
+
+
+def test_a_stopped_build_leaves_nothing_running_and_the_ref_where_it_was(
+    server: Server, make_work: Callable[..., Work], tmp_path: Path
+) -> None:
+    """Ctrl-C while a step runs: its processes end, the next push just works."""
+    server.setup("shop")
+    ada = make_work("ada", server.url())
+    started, pid = tmp_path / "started", tmp_path / "pid"
+    os.mkfifo(started)
+    toml = f"[[build.steps]]\nrun = 'echo $$ > {pid}; echo > {started}; sleep 300'\n"
+    ada.commit("slow", **{"deploy.toml": toml})
+    with ada.pushing("main") as child:
+        started.read_text()
+        step = os.pidfd_open(int(pid.read_text()))
+        os.killpg(child.pid, signal.SIGINT)
+        child.communicate(timeout=30)
+    assert select.select([step], [], [], 30)[0], "the step is still running"
+    os.close(step)
+    assert "refs/heads/main" not in server.refs()
+    ada.commit("quick", **{"deploy.toml": ""})
+    assert ada.push("main").code == 0
+    assert server.releases()[-1]["failed_why"] == "interrupted"
+
+
+def _name(server: Server, link: str) -> str:
+    path = server.link(link)
+    assert path is not None
+    return path.name
+
+
+def _intended(
+    app: App, action: str, update: RefUpdate, plan: str, *, release: int, was: int
+) -> int:
+    event = app.ledger.deployments.begin(
+        action,
+        by="ada",
+        started="2026-01-01T00:00:00Z",
+        chain="dev",
+        ref=update.ref,
+        old=update.old,
+        new=update.new,
+    )
+    app.ledger.deployments.intend(
+        event.id, release=release, from_release=was, plan=plan
+    )
+    return event.id
