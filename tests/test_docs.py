@@ -1,0 +1,81 @@
+"""What is written holds: README, the annotated deploy.toml, the architecture page."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from support.git import Work
+from support.server import Server
+
+from gitdeploy.cli.main import VERBS
+from gitdeploy.config import parse
+from gitdeploy.deploy.push import OPTIONS
+
+SOURCE = Path(__file__).resolve().parent.parent
+README = (SOURCE / "README.md").read_text()
+ARCHITECTURE = (SOURCE / "docs" / "architecture.md").read_text()
+
+
+@pytest.mark.parametrize("verb", [v for verbs in VERBS.values() for v in verbs])
+def test_every_verb_stands_in_the_readme(verb: str) -> None:
+    assert f"`{verb}`" in README
+
+
+@pytest.mark.parametrize("option", sorted(set(OPTIONS) - {"skip-checks"}))
+def test_every_push_option_stands_in_the_readme(option: str) -> None:
+    assert f"`{option}`" in README
+
+
+def test_the_readme_shows_a_deploy_toml_that_is_one() -> None:
+    (toml,) = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
+    config = parse(toml.encode(), where="README.md")
+    assert [step.title for step in config.build.steps] == ["dependencies", "assets"]
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/architecture.md"])
+def test_every_link_of_a_page_leads_to_a_file(page: str) -> None:
+    place = SOURCE / page
+    for target in re.findall(r"\]\(([^)#:]+)\)", place.read_text()):
+        assert (place.parent / target).exists(), target
+
+
+def test_every_file_of_the_architecture_page_exists() -> None:
+    for name in re.findall(r"`([a-z_/]+\.py)`", ARCHITECTURE):
+        places = (SOURCE / name, SOURCE / "gitdeploy" / name)
+        assert any(place.exists() for place in places), name
+
+
+def test_the_readme_fits_its_promise_on_the_first_screen() -> None:
+    """What it is, the two commands, the three git commands."""
+    first_screen = "\n".join(README.splitlines()[:24])
+    for words in (
+        "make demo",
+        "make test",
+        "git push server main",
+        "git push server v1.2",
+        "git revert HEAD",
+    ):
+        assert words in first_screen
+
+
+def test_gitdeploy_deploys_itself(
+    server: Server, make_work: Callable[..., Work]
+) -> None:
+    """Its own deploy.toml, and a real repository's tree."""
+    server.setup("gitdeploy")
+    ada = make_work("ada", server.url("gitdeploy"))
+    listed = ada.git("-C", str(SOURCE), "ls-files", "-z").stdout.split("\0")
+    for name in filter(None, listed):
+        file = SOURCE / name
+        if file.is_file():
+            ada.write(name, file.read_bytes(), file.stat().st_mode & 0o777)
+    ada.commit("all of it")
+    push = ada.push("main")
+    assert push.code == 0, push.output
+    release = server.link("gitdeploy-staging")
+    assert release is not None
+    assert (release / "deploy.toml").read_bytes() == (
+        SOURCE / "deploy.toml"
+    ).read_bytes()
+    assert (release / "hooks" / "post-receive").stat().st_mode & 0o111
