@@ -1,65 +1,26 @@
 """One push from start to end.
 
-Read from the top: `receive` takes the updates of a push through facts, decision,
-preparation, acceptance, flip and verdict; each stage is a function below it.
+`receive` takes the updates of a push through facts (`facts`), decision (`judge`),
+preparation, acceptance, flip and verdict (`flow`).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from typing import Final
 
-from gitdeploy.decide import (
-    Decision,
-    Deploy,
-    RefKind,
-    Refuse,
-    conflicts,
-    decide,
-    describe,
-    order,
-    reached,
-)
-from gitdeploy.deploy import wording
-from gitdeploy.deploy.acceptance import Acceptance, Superseded
+from gitdeploy.decide import Decision, order
+from gitdeploy.deploy.acceptance import Acceptance
 from gitdeploy.deploy.app import App
-from gitdeploy.deploy.attempt import Attempt, Wanted
-from gitdeploy.deploy.facts import Source, content_id, gather, read_source, read_sources
-from gitdeploy.deploy.flip import check_showable, flip, show
+from gitdeploy.deploy.facts import Source, read_source, read_sources
+from gitdeploy.deploy.flow import Flow
+from gitdeploy.deploy.judge import OPTIONS, Push, judge, refused_together
 from gitdeploy.deploy.recover import locked
 from gitdeploy.deploy.report import Report
-from gitdeploy.errors import (
-    GitdeployError,
-    ReleaseFailed,
-    StateError,
-    SystemFailed,
-    UsageError,
-)
-from gitdeploy.ledger import dumps
-from gitdeploy.model import RefUpdate, Verdict
-from gitdeploy.repository import RefsMoved
-from gitdeploy.system import clock
-from gitdeploy.system.signals import undisturbed
+from gitdeploy.errors import UsageError
+from gitdeploy.model import Verdict
 
 __all__ = ["OPTIONS", "Push", "plan_ref", "receive", "settle"]
 
-OPTIONS: Final[Mapping[str, str]] = {
-    "plan": "say what would happen, then refuse",
-    "rebuild": "make a new release even of known content",
-    "skip-checks": "do not run the checks before the flip",
-}
-
 _WAIT_S: Final = 1800.0
-_FETCH: Final = "git fetch, look at what is there now, then push again"
-
-
-@dataclass(frozen=True, slots=True)
-class Push:
-    """What a pusher asks for."""
-
-    updates: tuple[RefUpdate, ...]
-    options: tuple[str, ...] = ()
-    atomic: bool = False
-    """All refs or none."""
 
 
 def receive(
@@ -86,8 +47,8 @@ def settle(
 ) -> list[Verdict]:
     """Do what `receive` does, with the lock held already."""
     sources = read_sources(app, order(push.updates))
-    refused = _refused_together(app, sources, push)
-    flow = _Flow(app, acceptance, report, push)
+    refused = refused_together(app, sources, push)
+    flow = Flow(app, acceptance, report, push)
     verdicts = {
         verdict.update: verdict
         for group in _groups(sources, atomic=push.atomic)
@@ -110,7 +71,7 @@ def plan_ref(app: App, words: str) -> tuple[Source, Decision]:
     if update is None:
         raise UsageError(f"{app.name}.git has no branch, tag or commit {words!r}")
     source = read_source(app, update.ref, update.new)
-    return source, _decide(app, source, Push((update,)))
+    return source, judge(app, source, Push((update,)))
 
 
 def _groups(sources: Sequence[Source], *, atomic: bool) -> Iterator[Sequence[Source]]:
@@ -119,198 +80,3 @@ def _groups(sources: Sequence[Source], *, atomic: bool) -> Iterator[Sequence[Sou
         yield sources
     else:
         yield from ([source] for source in sources)
-
-
-def _refused_together(
-    app: App, sources: Sequence[Source], push: Push
-) -> dict[RefUpdate, Refuse]:
-    """Return the refusals that come from the push as a whole."""
-    if unknown := [option for option in push.options if option not in OPTIONS]:
-        known = ", ".join(OPTIONS)
-        no = Refuse(f"unknown push option {unknown[0]!r}", f"there are: {known}")
-        return {source.update: no for source in sources}
-    refused = conflicts(
-        {source.update: _decide(app, source, push) for source in sources}
-    )
-    limit = app.server.limits.refs
-    if len(sources) > limit:
-        no = Refuse(f"{len(sources)} refs in one push; the limit is {limit}")
-        return {source.update: no for source in sources} | refused
-    return refused
-
-
-def _decide(app: App, source: Source, push: Push) -> Decision:
-    """Return what one update means by itself, right now."""
-    facts = gather(app, source, rebuild="rebuild" in push.options)
-    decision = decide(facts)
-    if source.trouble and not isinstance(decision, Refuse):
-        return source.trouble
-    if "plan" in push.options:
-        return Refuse(f"plan: {describe(decision)}")
-    return decision
-
-
-class _Flow:
-    """The stages of one push; each takes attempts and leaves them further on."""
-
-    def __init__(
-        self, app: App, acceptance: Acceptance, report: Report, push: Push
-    ) -> None:
-        self._app = app
-        self._acceptance = acceptance
-        self._report = report
-        self._push = push
-
-    def settle(
-        self, group: Sequence[Source], refused: Mapping[RefUpdate, Refuse]
-    ) -> list[Verdict]:
-        """Return the verdicts of updates that succeed or fail together."""
-        attempts = [self._begin(source, refused) for source in group]
-        for attempt in attempts:
-            self._make_ready(attempt)
-        with undisturbed():
-            if self._accepted(attempts):
-                for attempt in attempts:
-                    self._flip(attempt)
-            return [self._end(attempt) for attempt in attempts]
-
-    # --- facts and decision -------------------------------------------------------
-
-    def _begin(self, source: Source, refused: Mapping[RefUpdate, Refuse]) -> Attempt:
-        app, update = self._app, source.update
-        decision = refused.get(update) or _decide(app, source, self._push)
-        event = app.ledger.deployments.begin(
-            wording.action(source.kind, decision),
-            by=app.by,
-            started=clock.now(),
-            chain=reached(decision),
-            ref=update.ref,
-            old=update.old,
-            new=update.new,
-        )
-        attempt = Attempt(source, decision, event)
-        wording.introduce(app, self._report, attempt)
-        if isinstance(decision, Refuse):
-            attempt.end("refused", decision.reason, decision.hint)
-        return attempt
-
-    # --- prepare ------------------------------------------------------------------
-
-    def _make_ready(self, attempt: Attempt) -> None:
-        """Find or prepare what the decision needs, and write the intent down."""
-        if attempt.verdict:
-            return
-        try:
-            self._acceptance.check([attempt.update])
-            self._find_release(attempt)
-            self._intend(attempt)
-        except Superseded as error:
-            attempt.end("superseded", error.message)
-        except RefsMoved as error:
-            attempt.end("refused", error.message, _FETCH)
-        except StateError as error:
-            attempt.end("refused", error.message, error.hint)
-        except ReleaseFailed as error:
-            attempt.failure = error
-            attempt.end("failed", error.message, error.hint)
-            if error.release:
-                attempt.release = self._app.ledger.releases.get(error.release)
-
-    def _find_release(self, attempt: Attempt) -> None:
-        """Find the release that an update deploys; prepare it unless there is one."""
-        if not isinstance(attempt.decision, Deploy):
-            return
-        chain, source = attempt.decision.chain, attempt.source
-        ready = self._app.ready_with(content_id(source, chain))
-        anew = "rebuild" in self._push.options
-        if ready and not anew:
-            attempt.release = ready[0]
-        else:
-            from gitdeploy.deploy.prepare import prepare
-
-            wanted = Wanted.of(source, chain, anew=anew)
-            attempt.release = prepare(self._app, wanted, self._report)
-            attempt.built = True
-
-    def _intend(self, attempt: Attempt) -> None:
-        app, name = self._app, reached(attempt.decision)
-        if name:
-            attempt.before = app.ledger.chains.read(name)
-            attempt.after = attempt.chain_after(attempt.before, clock.now())
-            check_showable(app, attempt.after)
-            assert attempt.after.head is not None
-            attempt.release = app.ledger.releases.get(attempt.after.head.release)
-        was = attempt.before.head if attempt.before else None
-        app.ledger.deployments.intend(
-            attempt.event.id,
-            release=attempt.release.number if attempt.release else None,
-            from_release=was.release if was else None,
-            plan=dumps(attempt.after) if attempt.after else "",
-        )
-
-    # --- accept and flip ----------------------------------------------------------
-
-    def _accepted(self, attempts: Sequence[Attempt]) -> bool:
-        """Move the refs, all or none; from here on the push has happened."""
-        if not any(attempt.verdict for attempt in attempts):
-            try:
-                self._acceptance.accept([attempt.update for attempt in attempts])
-            except Superseded as error:
-                attempts[0].end("superseded", error.message)
-            except RefsMoved as error:
-                attempts[0].end("refused", error.message, _FETCH)
-            else:
-                self._adopt_head(attempts)
-                return True
-        for attempt in attempts:
-            if attempt.verdict is None:
-                attempt.end("refused", "another ref of this atomic push was refused")
-            if not attempt.ended_with("superseded"):
-                attempt.put_back = self._acceptance.decline(attempt.update)
-        return False
-
-    def _adopt_head(self, attempts: Sequence[Attempt]) -> None:
-        for attempt in attempts:
-            if attempt.source.kind is RefKind.STAGE and attempt.update.creates:
-                self._app.repository.adopt_head(attempt.update.ref)
-
-    def _flip(self, attempt: Attempt) -> None:
-        """Show the chain as it shall be; go back if that cannot be done."""
-        event = attempt.event
-        try:
-            if attempt.after and attempt.after != attempt.before:
-                forward = isinstance(attempt.decision, Deploy)
-                why = f"{event.action} by {attempt.update.short}"
-                flip(self._app, event.id, attempt.after, forward=forward, why=why)
-        except (OSError, SystemFailed, StateError) as error:
-            self._go_back(attempt, error)
-        else:
-            attempt.end(wording.outcome(attempt.decision))
-
-    def _go_back(self, attempt: Attempt, error: OSError | GitdeployError) -> None:
-        """Undo a flip that failed: the chain and its links first, then the ref."""
-        assert attempt.before is not None
-        reason = f"the links could not be replaced: {error}"
-        try:
-            self._app.ledger.chains.write(attempt.before)
-            show(self._app, forward=False)
-        except (OSError, GitdeployError) as again:
-            reason += f"; nor could they be put back: {again}"
-        self._acceptance.take_back(attempt.update)
-        attempt.end("failed", reason, f"gitdeploy repair {self._app.name}")
-
-    # --- verdict ------------------------------------------------------------------
-
-    def _end(self, attempt: Attempt) -> Verdict:
-        verdict = attempt.verdict
-        assert verdict is not None
-        self._app.ledger.deployments.end(
-            attempt.event.id,
-            verdict.word,
-            reason=verdict.reason,
-            seconds=attempt.watch.seconds,
-            timings=self._report.timings,
-            release=attempt.release.number if attempt.release else None,
-        )
-        wording.conclude(self._app, self._report, attempt)
-        return verdict

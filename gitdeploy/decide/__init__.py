@@ -1,0 +1,48 @@
+"""What a push means: facts in, decision out; touches nothing.
+
+`words` has the facts and the decisions, `rules` the rule book for one update,
+`together` what the updates of one push mean to each other.
+"""
+
+from gitdeploy.decide.rules import CONTENT, RULES, decide
+from gitdeploy.decide.together import conflicts, order
+from gitdeploy.decide.words import (
+    RESERVED,
+    Accept,
+    Change,
+    Content,
+    Decision,
+    Deploy,
+    Facts,
+    RefKind,
+    Refuse,
+    RollBack,
+    Unchanged,
+    chain_of,
+    classify,
+    describe,
+    reached,
+)
+
+__all__ = [
+    "CONTENT",
+    "RESERVED",
+    "RULES",
+    "Accept",
+    "Change",
+    "Content",
+    "Decision",
+    "Deploy",
+    "Facts",
+    "RefKind",
+    "Refuse",
+    "RollBack",
+    "Unchanged",
+    "chain_of",
+    "classify",
+    "conflicts",
+    "decide",
+    "describe",
+    "order",
+    "reached",
+]

@@ -1,0 +1,155 @@
+"""The rule book: what one ref update means.
+
+RULES says, for a kind of ref and a change to it, which rule answers; rules about
+content look the answer up in CONTENT.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Final, TypeAlias
+
+from gitdeploy.decide.words import (
+    RESERVED,
+    Accept,
+    Change,
+    Content,
+    Decision,
+    Deploy,
+    Facts,
+    RefKind,
+    Refuse,
+    RollBack,
+    Unchanged,
+    chain_of,
+)
+from gitdeploy.model import ChainName, Freeze
+
+__all__ = ["CONTENT", "RULES", "decide"]
+
+Rule: TypeAlias = Callable[[Facts], Decision]
+
+
+def decide(facts: Facts) -> Decision:
+    """Return what the update means. Total: every combination has an answer."""
+    decision = _objection(facts) or RULES[facts.kind, facts.change](facts)
+    if facts.freeze and isinstance(decision, Deploy | RollBack):
+        return _frozen(facts.freeze)
+    return decision
+
+
+# --- the rules ------------------------------------------------------------------
+
+
+def _by_content(facts: Facts) -> Decision:
+    chain = chain_of(facts.kind)
+    assert chain is not None
+    assert facts.content is not None
+    if facts.rebuild:
+        return Deploy(chain, build=True)
+    return CONTENT[facts.content](facts, chain)
+
+
+def _moved_tag(facts: Facts) -> Decision:
+    if facts.refs.move_tags:
+        return _by_content(facts)
+    return Refuse(
+        f"tag {facts.update.short} exists; a release tag is not moved",
+        hint="release under a new tag, or set  [refs] move_tags = true",
+    )
+
+
+def _deleted_tag(facts: Facts) -> Decision:
+    if not facts.live_by_this_ref:
+        return Accept("tag deleted; nothing is deployed or rolled back")
+    if not facts.behind:
+        return Refuse(
+            f"{facts.update.short} is live on prod and no release is behind it",
+            hint="release another tag first",
+        )
+    return RollBack("prod", 1)
+
+
+def _deleted_stage_branch(facts: Facts) -> Decision:
+    return Refuse(
+        f"{facts.update.short} is staged from; a stage branch is not deleted",
+        hint="take it out of  [refs] stage  first, and push that",
+    )
+
+
+def _stored(_facts: Facts) -> Decision:
+    return Accept('stored; not deployed ([refs] other = "store")')
+
+
+def _nobody_follows(facts: Facts) -> Decision:
+    stage, release = facts.refs.stage, facts.refs.release
+    follows = [f"branches {', '.join(stage)} stage"] if stage else []
+    follows += [f"tags {', '.join(release)} release"] if release else []
+    return Refuse(
+        f"{facts.update.short} deploys nothing here",
+        hint=f"{'; '.join(follows) or 'no ref deploys'} (deploy.toml, [refs])",
+    )
+
+
+def _preview(_facts: Facts) -> Decision:
+    return Refuse("preview branches are not supported yet")
+
+
+def _reserved(_facts: Facts) -> Decision:
+    return Refuse(f"{RESERVED}* is written by the server only")
+
+
+RULES: Final[Mapping[tuple[RefKind, Change], Rule]] = {
+    (RefKind.STAGE, Change.CREATED): _by_content,
+    (RefKind.STAGE, Change.MOVED): _by_content,
+    (RefKind.STAGE, Change.DELETED): _deleted_stage_branch,
+    (RefKind.RELEASE, Change.CREATED): _by_content,
+    (RefKind.RELEASE, Change.MOVED): _moved_tag,
+    (RefKind.RELEASE, Change.DELETED): _deleted_tag,
+    (RefKind.PREVIEW, Change.CREATED): _preview,
+    (RefKind.PREVIEW, Change.MOVED): _preview,
+    (RefKind.PREVIEW, Change.DELETED): _preview,
+    (RefKind.STORED, Change.CREATED): _stored,
+    (RefKind.STORED, Change.MOVED): _stored,
+    (RefKind.STORED, Change.DELETED): _stored,
+    (RefKind.OTHER, Change.CREATED): _nobody_follows,
+    (RefKind.OTHER, Change.MOVED): _nobody_follows,
+    (RefKind.OTHER, Change.DELETED): _nobody_follows,
+    (RefKind.RESERVED, Change.CREATED): _reserved,
+    (RefKind.RESERVED, Change.MOVED): _reserved,
+    (RefKind.RESERVED, Change.DELETED): _reserved,
+}
+
+
+def _roll_back_to(facts: Facts, chain: ChainName) -> Decision:
+    assert facts.position is not None
+    return RollBack(chain, facts.position - 1)
+
+
+CONTENT: Final[Mapping[Content, Callable[[Facts, ChainName], Decision]]] = {
+    Content.HEAD: lambda _facts, chain: Unchanged(chain),
+    Content.DEEPER: _roll_back_to,
+    Content.READY: lambda _facts, chain: Deploy(chain, build=False),
+    Content.NEW: lambda _facts, chain: Deploy(chain, build=True),
+}
+
+
+# --- objections that hold for every rule ----------------------------------------
+
+
+def _objection(facts: Facts) -> Refuse | None:
+    update = facts.update
+    if not update.ref.isprintable():
+        return Refuse(f"the name of {update.ref!a} cannot be shown; use another")
+    if update.deletes:
+        return None
+    if facts.commit is None:
+        return Refuse(f"{update.short} is a {facts.object_type}, not a commit")
+    if update.ref.startswith("refs/heads/") and facts.object_type == "tag":
+        return Refuse(
+            f"{update.short} is a branch, and what was pushed is an annotated tag",
+            hint=f"git push server TAG^{{commit}}:{update.ref}",
+        )
+    return None
+
+
+def _frozen(freeze: Freeze) -> Refuse:
+    return Refuse(f"locked by {freeze.by} since {freeze.since}: {freeze.reason}")

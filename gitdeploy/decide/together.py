@@ -1,0 +1,50 @@
+"""What the updates of one push mean together: their order, and what collides."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+from gitdeploy.decide.words import Decision, Refuse, reached
+from gitdeploy.model import ChainName, RefUpdate
+
+__all__ = ["conflicts", "order"]
+
+
+def order(updates: Sequence[RefUpdate]) -> list[RefUpdate]:
+    """Return the updates branches first, then tags, then the rest.
+
+    So a push of a branch and a tag stages once and releases that very build.
+    """
+    ranks = ("refs/heads/", "refs/tags/")
+    return sorted(
+        updates,
+        key=lambda update: next(
+            (n for n, prefix in enumerate(ranks) if update.ref.startswith(prefix)),
+            len(ranks),
+        ),
+    )
+
+
+def conflicts(decisions: Mapping[RefUpdate, Decision]) -> dict[RefUpdate, Refuse]:
+    """Return a refusal for every update whose chain another update reaches too.
+
+    Args:
+        decisions: What each update of one push means, taken by itself.
+    """
+    reaching: dict[ChainName, list[RefUpdate]] = defaultdict(list)
+    for update, decision in decisions.items():
+        if chain := reached(decision):
+            reaching[chain].append(update)
+    return {
+        update: _too_many(chain, updates)
+        for chain, updates in reaching.items()
+        if len(updates) > 1
+        for update in updates
+    }
+
+
+def _too_many(chain: ChainName, updates: Sequence[RefUpdate]) -> Refuse:
+    last = updates[-1].short
+    return Refuse(
+        f"{len(updates)} refs of this push reach {chain}; push one",
+        hint=f"git push server {last}",
+    )

@@ -1,0 +1,183 @@
+"""The words of the rule book: facts, decisions, and what kinds of refs there are."""
+
+from dataclasses import dataclass
+from enum import Enum
+from fnmatch import fnmatchcase
+from typing import Final, TypeAlias
+
+from gitdeploy.config import Refs
+from gitdeploy.model import ChainName, Freeze, RefUpdate
+
+__all__ = [
+    "RESERVED",
+    "Accept",
+    "Change",
+    "Content",
+    "Decision",
+    "Deploy",
+    "Facts",
+    "RefKind",
+    "Refuse",
+    "RollBack",
+    "Unchanged",
+    "chain_of",
+    "classify",
+    "describe",
+    "reached",
+]
+
+RESERVED: Final = "refs/deploy/"
+"""Where the server publishes what is live; nobody pushes here."""
+
+
+class RefKind(Enum):
+    """What deploy.toml makes of a ref."""
+
+    STAGE = "stage branch"
+    RELEASE = "release tag"
+    PREVIEW = "preview branch"
+    STORED = "stored ref"
+    OTHER = "other ref"
+    RESERVED = "reserved ref"
+
+
+class Change(Enum):
+    """What the push does to the ref."""
+
+    CREATED = "created"
+    MOVED = "moved"
+    DELETED = "deleted"
+
+
+class Content(Enum):
+    """Where the pushed content stands, seen from the chain it is meant for."""
+
+    HEAD = "is the head of the chain"
+    DEEPER = "is deeper in the chain"
+    READY = "is in a ready release elsewhere"
+    NEW = "is new"
+
+
+@dataclass(frozen=True, slots=True)
+class Deploy:
+    """Put a release with this content at the head of `chain`."""
+
+    chain: ChainName
+    build: bool
+    """Whether a release has to be prepared; else a ready one is used."""
+
+
+@dataclass(frozen=True, slots=True)
+class RollBack:
+    """Take `steps` releases off the head of `chain`."""
+
+    chain: ChainName
+    steps: int
+
+
+@dataclass(frozen=True, slots=True)
+class Unchanged:
+    """The content is live already; the ref moves, the chain does not."""
+
+    chain: ChainName
+
+
+@dataclass(frozen=True, slots=True)
+class Accept:
+    """The ref moves and nothing is deployed; `why` says so to the pusher."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """The ref does not move.
+
+    Attributes:
+        reason: One line, fit for git's status line.
+        hint: The command or edit that helps; empty where there is none.
+    """
+
+    reason: str
+    hint: str = ""
+
+
+Decision: TypeAlias = Deploy | RollBack | Unchanged | Accept | Refuse
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """All that the rule book may know about one update."""
+
+    update: RefUpdate
+    kind: RefKind
+    object_type: str | None
+    """Type of the pushed object; None for a deletion."""
+    commit: str | None
+    """What the pushed object peels to; None where that is no commit."""
+    content: Content | None
+    """None for a deletion and for refs that do not deploy."""
+    refs: Refs
+    """The section of deploy.toml at the pushed commit."""
+    position: int | None = None
+    """Where the content stands in its chain, where it is HEAD or DEEPER."""
+    live_by_this_ref: bool = False
+    """Whether this very ref put the head of its chain there."""
+    behind: int = 0
+    """How many releases stand behind the head of the chain."""
+    rebuild: bool = False
+    """Whether the pusher asks for a new release of known content."""
+    freeze: Freeze | None = None
+
+    @property
+    def change(self) -> Change:
+        """What the push does to the ref."""
+        if self.update.deletes:
+            return Change.DELETED
+        return Change.CREATED if self.update.creates else Change.MOVED
+
+
+def classify(ref: str, refs: Refs) -> RefKind:
+    """Return what `refs`, the section of deploy.toml, makes of a full ref name."""
+    if ref.startswith(RESERVED):
+        return RefKind.RESERVED
+    for prefix, patterns, kind in (
+        ("refs/heads/", refs.stage, RefKind.STAGE),
+        ("refs/tags/", refs.release, RefKind.RELEASE),
+        ("refs/heads/", refs.preview, RefKind.PREVIEW),
+    ):
+        name = ref.removeprefix(prefix)
+        if name != ref and any(fnmatchcase(name, pattern) for pattern in patterns):
+            return kind
+    return RefKind.STORED if refs.other == "store" else RefKind.OTHER
+
+
+def chain_of(kind: RefKind) -> ChainName | None:
+    """Return the chain that refs of this kind deploy to; None where they do not."""
+    return {RefKind.STAGE: "dev", RefKind.RELEASE: "prod"}.get(kind)  # type: ignore[return-value]  # dict.get widens the literals
+
+
+def reached(decision: Decision) -> ChainName | None:
+    """Return the chain that a decision is about; None where it touches none."""
+    match decision:
+        case Deploy(chain) | RollBack(chain) | Unchanged(chain):
+            return chain
+        case Accept() | Refuse():
+            return None
+
+
+def describe(decision: Decision) -> str:
+    """Return the decision as a sentence about the future, for `plan`."""
+    match decision:
+        case Deploy(chain, build=True):
+            return f"would prepare a release and put it at the head of {chain}"
+        case Deploy(chain):
+            return f"would put a ready release at the head of {chain}, no build"
+        case RollBack(chain, steps):
+            return f"would roll {chain} back by {steps}, no build"
+        case Unchanged(chain):
+            return f"would change nothing: this content is live on {chain}"
+        case Accept(why):
+            return f"would accept: {why}"
+        case Refuse(reason):
+            return f"would refuse: {reason}"

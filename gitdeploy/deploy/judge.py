@@ -1,0 +1,55 @@
+"""A push judged: what each of its updates means, alone and together."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from gitdeploy.decide import Decision, Refuse, conflicts, decide, describe
+from gitdeploy.deploy.app import App
+from gitdeploy.deploy.facts import Source, gather
+from gitdeploy.model import RefUpdate
+
+__all__ = ["OPTIONS", "Push", "judge", "refused_together"]
+
+OPTIONS: Final[Mapping[str, str]] = {
+    "plan": "say what would happen, then refuse",
+    "rebuild": "make a new release even of known content",
+    "skip-checks": "do not run the checks before the flip",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Push:
+    """What a pusher asks for."""
+
+    updates: tuple[RefUpdate, ...]
+    options: tuple[str, ...] = ()
+    atomic: bool = False
+    """All refs or none."""
+
+
+def judge(app: App, source: Source, push: Push) -> Decision:
+    """Return what one update means by itself, right now."""
+    facts = gather(app, source, rebuild="rebuild" in push.options)
+    decision = decide(facts)
+    if source.trouble and not isinstance(decision, Refuse):
+        return source.trouble
+    if "plan" in push.options:
+        return Refuse(f"plan: {describe(decision)}")
+    return decision
+
+
+def refused_together(
+    app: App, sources: Sequence[Source], push: Push
+) -> dict[RefUpdate, Refuse]:
+    """Return the refusals that come from the push as a whole."""
+    if unknown := [option for option in push.options if option not in OPTIONS]:
+        known = ", ".join(OPTIONS)
+        no = Refuse(f"unknown push option {unknown[0]!r}", f"there are: {known}")
+        return {source.update: no for source in sources}
+    refused = conflicts({source.update: judge(app, source, push) for source in sources})
+    limit = app.server.limits.refs
+    if len(sources) > limit:
+        no = Refuse(f"{len(sources)} refs in one push; the limit is {limit}")
+        return {source.update: no for source in sources} | refused
+    return refused
