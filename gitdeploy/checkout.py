@@ -35,13 +35,16 @@ def check_out(git: Git, tree: str, destination: Path, *, path: str = ".") -> Non
         destination: Where the files go.
         path: The folder of the tree whose files these are.
 
+    Called with the app's lock held: the index has one name.
+
     Changes: only `destination`, and an index beside the repository's own files that
         is gone afterwards.
 
     Raises:
         ReleaseFailed: git could not write a file; its own words say which.
     """
-    index = git.directory / f"gitdeploy-{destination.name}.index"
+    index = git.directory / "gitdeploy.index"
+    _remove(index)  # of one that was killed
     work_tree = destination if path == "." else destination / ".gitdeploy-checkout"
     files.make_directory(work_tree)
     environment = {"GIT_INDEX_FILE": str(index), "GIT_WORK_TREE": str(work_tree)}
@@ -62,8 +65,12 @@ def check_out(git: Git, tree: str, destination: Path, *, path: str = ".") -> Non
             files.move_up(work_tree / path, destination)
             files.remove_tree(work_tree)
     finally:
-        files.remove_file(index)
-        files.remove_file(index.with_name(f"{index.name}.lock"))
+        _remove(index)
+
+
+def _remove(index: Path) -> None:
+    files.remove_file(index)
+    files.remove_file(index.with_name(f"{index.name}.lock"))
 
 
 def _git(

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from gitdeploy.errors import GitdeployError
+from gitdeploy.system.files import blamed
 from gitdeploy.system.process import Surroundings
 from gitdeploy.system.signals import interrupt_on_termination
 from gitdeploy.system.terminal import printable
@@ -59,8 +60,7 @@ def guarded(main: Callable[[], int]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        say(f"{where}{error.strerror or error}")
+        say(blamed(error))
         return 1
     except Exception as error:  # noqa: BLE001 - the door
         say(f"a bug: {type(error).__name__}: {error}", f"the details: {_kept(error)}")

@@ -168,5 +168,5 @@ def _owns(app: str, name: str) -> bool:
     rest = name.removeprefix(f"{app}-")
     chains = "|".join(CHAINS)
     return rest != name and bool(
-        re.fullmatch(rf"staging|(?:{chains})-\d+|preview-.*", rest)
+        re.fullmatch(rf"staging|(?:{chains})-\d+|preview(-.*)?", rest)
     )

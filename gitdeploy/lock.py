@@ -22,6 +22,8 @@ __all__ = ["Holder", "holder", "lock_held"]
 
 _LOOK_AGAIN_S: Final = 0.05
 _TELL_AGAIN_S: Final = 15.0
+# Whoever looks who holds the lock (`holder`) holds it for a moment, shared.
+_GLIMPSE_S: Final = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,7 @@ def lock_held(
         path: The lock file.
         by: Who acts.
         what: For what, as the next one shall read it.
-        wait_s: How long to wait for another holder; 0 does not wait.
+        wait_s: How long to wait for another holder; 0 waits for a glance only.
         tell: Called with a sentence when there is somebody to wait for.
 
     Raises:
@@ -94,12 +96,12 @@ def _acquire(fd: int, path: Path, wait_s: float, tell: Callable[[str], None]) ->
     waited = clock.Stopwatch()
     told_s = -_TELL_AGAIN_S
     while not _try(fd, fcntl.LOCK_EX):
-        if waited.seconds >= wait_s:
+        if waited.seconds >= max(wait_s, _GLIMPSE_S):
             raise LockHeld(
                 f"{_described(path)} holds the lock",
                 hint="try again when it is done; nothing was changed",
             )
-        if waited.seconds - told_s >= _TELL_AGAIN_S:
+        if wait_s and waited.seconds - told_s >= _TELL_AGAIN_S:
             told_s = waited.seconds
             tell(f"waiting for {_described(path)}")
         time.sleep(_LOOK_AGAIN_S)

@@ -49,11 +49,14 @@ class Log:
         self._file.flush()
 
     def line(self, text: str) -> None:
-        """Write a line of a step; flushed, so that it can be followed."""
+        """Write a line of a step; it can be followed after `flush`."""
         self._tail.append(text)
         if not self.full:
             self._write(f"{text}\n")
-            self._file.flush()
+
+    def flush(self) -> None:
+        """Let those who follow the log see what was written."""
+        self._file.flush()
 
     def forget_tail(self) -> None:
         """Begin a new step: its last lines are not those of the one before."""
@@ -65,7 +68,8 @@ class Log:
         return tuple(self._tail)
 
     def _write(self, text: str) -> None:
-        self._left -= len(text)
+        was_full = self.full
+        self._left -= len(text.encode("utf-8", "backslashreplace"))
         self._file.write(text)
-        if self.full:
-            self._file.write("== the log is full; what follows is not kept\n")
+        if self.full and not was_full:
+            self._file.write("== the log is full; what steps print is not kept\n")

@@ -73,7 +73,7 @@ class Release:
     path: str | None = None
     """Absolute, for a directory that is not ours; None: `releases/NAME`."""
     left_at: str | None = None
-    """When it was last rolled back from; None while it is on a chain."""
+    """When it left both chains by a roll back; None while it is on one."""
     left_why: str | None = None
     failed_why: str | None = None
     files: int | None = None

@@ -11,8 +11,8 @@ __all__ = ["names_in_use"]
 def names_in_use(releases: Path) -> set[str]:
     """Return the names of the directories in `releases` that a process uses.
 
-    Used means: its working directory, its root, its program, or an open file lies
-    there. Processes of other users are seen only by root.
+    Used means: its working directory, its root, its program, or an open or mapped
+    file lies there. Processes of other users are seen only by root.
     """
     prefix = f"{os.path.realpath(releases)}/"
     return {
@@ -34,7 +34,9 @@ def _paths(process: Path) -> Iterator[str]:
     with suppress(OSError):  # another user's, or it has just ended
         links += [process / "fd" / name for name in os.listdir(process / "fd")]
     for link in links:
-        try:
+        with suppress(OSError):
             yield os.readlink(link)
-        except OSError:
-            continue
+    with suppress(OSError):
+        for line in (process / "maps").read_bytes().splitlines():
+            if (slash := line.find(b"/")) >= 0:
+                yield os.fsdecode(line[slash:])

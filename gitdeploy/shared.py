@@ -32,6 +32,8 @@ def link_shared(
         ReleaseFailed: A shared file exists nowhere yet, or is of the wrong kind.
     """
     files.make_directory(shared)
+    for path in (*config.files, *config.dirs):
+        _refuse_links_above(release, path)
     for path in config.dirs:
         _seed_directory(release / path, shared / path)
     for path in config.files:
@@ -41,6 +43,17 @@ def link_shared(
     for path in (*config.files, *config.dirs):
         _link(release, path, f"{up}{'../' * path.count('/')}{back}/{path}")
     return (*config.files, *(f"{path}/" for path in config.dirs))
+
+
+def _refuse_links_above(release: Path, path: str) -> None:
+    """Refuse to read or write through what a commit may point anywhere."""
+    *parents, _ = path.split("/")
+    for n in range(1, len(parents) + 1):
+        above = "/".join(parents[:n])
+        if (release / above).is_symlink():
+            raise ReleaseFailed(
+                f"shared path {path}: a part of it is a link in this commit: {above}"
+            )
 
 
 def _seed_directory(committed: Path, shared: Path) -> None:

@@ -4,7 +4,6 @@ Counting remembers each distinct subtree, so a tree that names the same huge sub
 ten thousand times is refused as quickly as a small one.
 """
 
-import posixpath
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ import pygit2
 
 from gitdeploy.config import Limits
 from gitdeploy.errors import ReleaseFailed
-from gitdeploy.system.terminal import count, human_bytes
+from gitdeploy.system.terminal import human_bytes
 
 __all__ = ["Inspection", "Submodule", "inspect"]
 
@@ -50,15 +49,23 @@ class Inspection:
 class _Count:
     """What one distinct subtree adds up to."""
 
+    entries: int = 0
+    """Files, links, directories and submodules."""
     files: int = 0
     size_bytes: int = 0
     links: int = 0
-    depth: int = 1
+    depth: int = 0
+    """Directories within each other; 0 for a file."""
     longest_path: int = 0
 
 
 def inspect(
-    repository: Path, tree: str, limits: Limits, shared: Collection[str]
+    repository: Path,
+    tree: str,
+    limits: Limits,
+    *,
+    shared: Collection[str] = (),
+    besides: "Inspection | None" = None,
 ) -> Inspection:
     """Return what a tree will be on disk, having found nothing wrong with it.
 
@@ -67,6 +74,7 @@ def inspect(
         tree: A tree id.
         limits: What a tree may be at most.
         shared: The shared paths, relative to the tree; links may lie on them.
+        besides: What the same release holds already, which counts for its limits.
 
     Raises:
         ReleaseFailed: The tree is empty, exceeds a limit, has a name that cannot be
@@ -74,7 +82,7 @@ def inspect(
             path, or Git LFS pointers instead of files.
     """
     try:
-        return _Inspector(repository, limits, shared).inspect(tree)
+        return _Inspector(repository, limits, shared, besides).inspect(tree)
     except (KeyError, pygit2.GitError) as error:
         raise ReleaseFailed(
             f"an object of this commit is missing or damaged on the server: {error}",
@@ -84,11 +92,16 @@ def inspect(
 
 class _Inspector:
     def __init__(
-        self, repository: Path, limits: Limits, shared: Collection[str]
+        self,
+        repository: Path,
+        limits: Limits,
+        shared: Collection[str],
+        besides: Inspection | None,
     ) -> None:
         self._repository = pygit2.Repository(str(repository))
         self._limits = limits
         self._shared = shared
+        self._besides = besides
         self._counts: dict[pygit2.Oid, _Count] = {}
 
     def inspect(self, tree: str) -> Inspection:
@@ -96,6 +109,9 @@ class _Inspector:
         total = self._count(top)
         if not total.files:
             raise ReleaseFailed("the commit has no files; there is nothing to deploy")
+        if self._besides:
+            total.entries += self._besides.files
+            total.size_bytes += self._besides.size_bytes
         self._check_totals(total)
         self._refuse_bare_repository(top)
         submodules = tuple(self._look_through(top))
@@ -132,13 +148,16 @@ class _Inspector:
             name_bytes = len(_name(entry))
             _check_name(_name(entry), self._limits.name_bytes)
             below = self._below(entry)
+            slash = below.longest_path > 0
+            total.entries += below.entries + 1
             total.files += below.files
             total.size_bytes += below.size_bytes
             total.links += below.links
-            total.depth = max(total.depth, below.depth + 1)
+            total.depth = max(total.depth, below.depth)
             total.longest_path = max(
-                total.longest_path, name_bytes + 1 + below.longest_path
+                total.longest_path, name_bytes + slash + below.longest_path
             )
+        total.depth += 1
         return total
 
     def _below(self, entry: pygit2.Object) -> _Count:
@@ -157,14 +176,14 @@ class _Inspector:
     def _check_totals(self, total: _Count) -> None:
         limits = self._limits
         for what, have, limit in (
-            ("entries", total.files, limits.entries),
+            ("entries", total.entries, limits.entries),
             ("links", total.links, limits.links),
             ("bytes in its longest path", total.longest_path, limits.path_bytes),
+            ("directories within each other", total.depth, limits.depth),
         ):
             if have > limit:
                 raise ReleaseFailed(
-                    f"the tree has {count(have, '').strip()} {what}; the limit is"
-                    f" {limit:,}",
+                    f"the tree has {have:,} {what}; the limit is {limit:,}",
                     hint="[limits] in the server's server.toml",
                 )
         if total.size_bytes > limits.total_bytes:
@@ -210,8 +229,7 @@ class _Inspector:
                     hint="make it a directory, or share what the link points to",
                 )
         target = _decoded(self._read(entry))
-        leads_to = posixpath.normpath(posixpath.join(posixpath.dirname(path), target))
-        if target.startswith("/") or leads_to.split("/")[0] == "..":
+        if _leads_out(path, target):
             raise ReleaseFailed(
                 f"the link {_quoted(path)} leads out of the release: {_quoted(target)}",
                 hint="point it inside, or list it under  [shared]",
@@ -227,7 +245,8 @@ class _Inspector:
 
     def _tree(self, id_: pygit2.Oid) -> pygit2.Tree:
         tree = self._repository[id_]
-        assert isinstance(tree, pygit2.Tree)
+        if not isinstance(tree, pygit2.Tree):
+            raise ReleaseFailed(f"object {id_} should be a tree and is something else")
         return tree
 
     def _size(self, entry: pygit2.Object) -> int:
@@ -237,6 +256,19 @@ class _Inspector:
     def _read(self, entry: pygit2.Object) -> bytes:
         data: bytes = self._repository.odb.read(entry.id)[1]
         return data
+
+
+def _leads_out(path: str, target: str) -> bool:
+    """Return whether a link may lead out of the tree, also by way of other links.
+
+    A `..` that follows a name counts as leading out: the name may be a link itself,
+    and where its parent is cannot be told from the words alone.
+    """
+    if target.startswith("/"):
+        return True
+    parts = [part for part in target.split("/") if part not in ("", ".")]
+    ups = next((n for n, part in enumerate(parts) if part != ".."), len(parts))
+    return ups > path.count("/") or ".." in parts[ups:]
 
 
 def _name(entry: pygit2.Object) -> bytes:

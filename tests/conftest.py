@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 from support.git import Work
 from support.guard import clean_environment, forbid_writes, real_homes
@@ -14,6 +15,10 @@ from support.sshd import Sshd, running_sshd
 
 SOURCE = Path(__file__).resolve().parent.parent
 REAL_HOMES = real_homes()
+
+# How fast a machine happens to be is not what a property says.
+hypothesis.settings.register_profile("here", deadline=None)
+hypothesis.settings.load_profile("here")
 
 
 @pytest.fixture(scope="session", autouse=True)

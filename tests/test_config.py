@@ -121,7 +121,7 @@ def test_a_config_cannot_be_changed():
 def test_importing_config_reads_no_toml_and_starts_nothing():
     """A hook imports it: what it does not need for the defaults stays out."""
     script = "import gitdeploy.config, sys; print(*sys.modules)"
-    done = subprocess.run(  # noqa: S603 - our own Python, our own words
+    done = subprocess.run(
         [sys.executable, "-c", script],
         cwd=Path(__file__).parent.parent,
         capture_output=True,

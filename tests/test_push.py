@@ -1,4 +1,4 @@
-"""The main job, end to end: real git pushes to a real repository, by path and by ssh."""
+"""The main job, end to end: real pushes to a real repository, by path and by ssh."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -55,7 +55,7 @@ def refused(push: Push, ref: str, words: str) -> None:
     assert words in reason, push.output
 
 
-def test_a_push_stages_a_tag_releases_and_a_revert_rolls_back(
+def test_a_push_stages_a_tag_releases_and_a_revert_rolls_back(  # noqa: PLR0915 - a story
     story: Story, tmp_path: Path
 ) -> None:
     """The build runs once for each content; what is staged is what is released."""
@@ -197,7 +197,7 @@ def test_an_atomic_push_is_all_or_nothing(shop: Story) -> None:
 
 def test_what_is_live_can_be_read_from_any_clone(shop: Story) -> None:
     """refs/deploy is published after every flip, and nobody else can write it."""
-    server, ada = shop
+    _, ada = shop
     first = ada.commit("first", **{"index.html": "one"})
     pushed(ada.push("main"))
     ada.tag("v1")

@@ -142,7 +142,8 @@ def _objection(facts: Facts) -> Refuse | None:
     if update.deletes:
         return None
     if facts.commit is None:
-        return Refuse(f"{update.short} is a {facts.object_type}, not a commit")
+        what = "gone" if facts.object_type == "missing" else f"a {facts.object_type}"
+        return Refuse(f"{update.short} is {what}, not a commit")
     if update.ref.startswith("refs/heads/") and facts.object_type == "tag":
         return Refuse(
             f"{update.short} is a branch, and what was pushed is an annotated tag",

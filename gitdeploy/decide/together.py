@@ -43,8 +43,9 @@ def conflicts(decisions: Mapping[RefUpdate, Decision]) -> dict[RefUpdate, Refuse
 
 
 def _too_many(chain: ChainName, updates: Sequence[RefUpdate]) -> Refuse:
-    last = updates[-1].short
+    one = next(u for u in reversed(updates) if not u.deletes or u is updates[0])
+    colon = ":" if one.deletes else ""
     return Refuse(
         f"{len(updates)} refs of this push reach {chain}; push one",
-        hint=f"git push server {last}",
+        hint=f"git push server {colon}{one.short}",
     )

@@ -139,7 +139,7 @@ class Facts:
 
 def classify(ref: str, refs: Refs) -> RefKind:
     """Return what `refs`, the section of deploy.toml, makes of a full ref name."""
-    if ref.startswith(RESERVED):
+    if f"{ref}/".startswith(RESERVED):
         return RefKind.RESERVED
     for prefix, patterns, kind in (
         ("refs/heads/", refs.stage, RefKind.STAGE),

@@ -85,7 +85,7 @@ class App:
         links = int(self.ledger.setting("links") or DEFAULT_LINKS)
         root = self.layout.root
         where = root / target if target else default_target(root)
-        return Public(Path(os.path.normpath(where)), self.name, links)
+        return Public(Path(os.path.realpath(where)), self.name, links)
 
     @cached_property
     def server(self) -> ServerConfig:

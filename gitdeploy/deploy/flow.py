@@ -17,7 +17,7 @@ from gitdeploy.deploy.judge import Push, judge
 from gitdeploy.deploy.report import Report
 from gitdeploy.errors import GitdeployError, ReleaseFailed, StateError, SystemFailed
 from gitdeploy.ledger import dumps
-from gitdeploy.model import RefUpdate, Verdict
+from gitdeploy.model import RefUpdate, Release, Verdict
 from gitdeploy.repository import RefsMoved
 from gitdeploy.system import clock
 from gitdeploy.system.signals import undisturbed
@@ -37,6 +37,7 @@ class Flow:
         self._acceptance = acceptance
         self._report = report
         self._push = push
+        self._built: dict[str, Release] = {}
 
     def settle(
         self, group: Sequence[Source], refused: Mapping[RefUpdate, Refuse]
@@ -98,15 +99,19 @@ class Flow:
         if not isinstance(attempt.decision, Deploy):
             return
         chain, source = attempt.decision.chain, attempt.source
-        ready = self._app.ready_with(content_id(source, chain))
+        content = content_id(source, chain)
+        ready = self._app.ready_with(content)
         anew = "rebuild" in self._push.options
-        if ready and not anew:
+        if content in self._built:
+            attempt.release = self._built[content]
+        elif ready and not anew:
             attempt.release = ready[0]
         else:
             from gitdeploy.deploy.prepare import prepare
 
             wanted = Wanted.of(source, chain, anew=anew)
             attempt.release = prepare(self._app, wanted, self._report)
+            self._built[content] = attempt.release
             attempt.built = True
 
     def _intend(self, attempt: Attempt) -> None:

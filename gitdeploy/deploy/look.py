@@ -242,5 +242,6 @@ def _measured(app: App, source: Source) -> tuple[int, int]:
     if config.checkout.path != ".":
         tree = app.repository.id_at(tree, config.checkout.path) or tree
     shared = (*config.shared.files, *config.shared.dirs)
-    found = inspect(app.repository.path, tree, app.server.limits, shared)
+    limits = app.server.limits
+    found = inspect(app.repository.path, tree, limits, shared=shared)
     return found.files, found.size_bytes

@@ -85,11 +85,12 @@ def _check_out(app: App, wanted: Wanted, directory: Path, report: Report) -> Ins
     config = wanted.config
     tree = _deployed_tree(app, wanted)
     shared = (*config.shared.files, *config.shared.dirs)
-    inspection = inspect(app.repository.path, tree, app.server.limits, shared)
+    limits = app.server.limits
+    inspection = inspect(app.repository.path, tree, limits, shared=shared)
     files.make_directory(directory)
     check_out(app.repository.git, wanted.tree, directory, path=config.checkout.path)
     if inspection.submodules:
-        _mount_submodules(app, wanted, inspection, directory)
+        inspection = _mount_submodules(app, wanted, inspection, directory)
     report.line("checkout", count(inspection.files, "file"), watch.seconds)
     return inspection
 
@@ -108,7 +109,7 @@ def _deployed_tree(app: App, wanted: Wanted) -> str:
 
 def _mount_submodules(
     app: App, wanted: Wanted, inspection: Inspection, directory: Path
-) -> None:
+) -> Inspection:
     from gitdeploy.submodules import mirrored, urls
 
     if not wanted.config.checkout.submodules:
@@ -117,6 +118,7 @@ def _mount_submodules(
             hint="write  [checkout] submodules = true  into deploy.toml",
         )
     known = urls(app.repository.git, wanted.tree)
+    so_far = inspection
     for submodule in inspection.submodules:
         path = posixpath.normpath(f"{wanted.config.checkout.path}/{submodule.path}")
         if path not in known:
@@ -128,18 +130,24 @@ def _mount_submodules(
             git_in=lambda place: Git(place, app.surroundings),
             protocols=app.server.submodules.protocols,
         )
-        _mount(app, mirror, submodule, directory)
+        so_far = _mount(app, mirror, submodule, directory, so_far)
+    return so_far
 
 
-def _mount(app: App, mirror: Git, submodule: Submodule, directory: Path) -> None:
+def _mount(
+    app: App, mirror: Git, submodule: Submodule, directory: Path, so_far: Inspection
+) -> Inspection:
+    """Check a submodule out into its place; return what the release holds then."""
     tree = mirror("rev-parse", f"{submodule.commit}^{{tree}}").decode().strip()
-    inner = inspect(mirror.directory, tree, app.server.limits, ())
+    limits = app.server.limits
+    inner = inspect(mirror.directory, tree, limits, besides=so_far)
     if inner.submodules:
         raise ReleaseFailed(
             f"submodule {submodule.path!r} has submodules of its own;"
             " that is not supported"
         )
     check_out(mirror, tree, directory / submodule.path)
+    return Inspection(so_far.files + inner.files, so_far.size_bytes + inner.size_bytes)
 
 
 def _link_shared(app: App, wanted: Wanted, directory: Path, report: Report) -> None:
@@ -223,5 +231,4 @@ def _as_failure(error: GitdeployError | OSError) -> ReleaseFailed:
         return error
     if isinstance(error, GitdeployError):
         return ReleaseFailed(error.message, hint=error.hint)
-    where = f"{error.filename}: " if error.filename else ""
-    return ReleaseFailed(f"{where}{error.strerror or error}")
+    return ReleaseFailed(files.blamed(error))

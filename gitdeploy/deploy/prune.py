@@ -91,8 +91,9 @@ def _keep(app: App) -> int:
 
 def _remove_directories(app: App) -> None:
     """Remove what the ledger knows as pruned; a stranger's directory is left."""
-    for name in os.listdir(app.layout.releases):
+    logs = (name.removesuffix(".log") for name in os.listdir(app.layout.logs))
+    for name in {*os.listdir(app.layout.releases), *logs}:
         release = app.ledger.releases.find(name)
         if release and release.name == name and release.state == "pruned":
-            files.remove_tree(app.directory(release))
             files.remove_file(app.layout.log(name))
+            files.remove_tree(app.directory(release))

@@ -13,7 +13,6 @@ from gitdeploy.deploy.recover import locked
 from gitdeploy.errors import SystemFailed, UsageError
 from gitdeploy.layout import Layout, Public, check_app_name, colliding_app
 from gitdeploy.ledger import Ledger
-from gitdeploy.links import foreign
 from gitdeploy.model import CHAINS
 from gitdeploy.repository import Repository
 from gitdeploy.system import files, process
@@ -45,6 +44,8 @@ _SETTINGS: Final = {
     "gc.auto": "0",
     "receive.advertisePushOptions": "true",
     "receive.autogc": "false",
+    "receive.denyDeletes": "false",  # the rule book decides, for tags as well
+    "receive.denyNonFastForwards": "false",
     "receive.fsckObjects": "true",
     "receive.hideRefs": "refs/deploy",  # clients read them, only the server writes
     "receive.keepAlive": "1",
@@ -98,7 +99,8 @@ def set_up(  # noqa: PLR0913 - the options of the verb
         raise UsageError(f"--links: should be 1 to {_MOST_LINKS}, got {links}")
     layout = Layout(root, name)
     work = _Work(layout, surroundings)
-    _check_place(layout, target or default_target(root))
+    place = Public(target or default_target(root), name, links or DEFAULT_LINKS)
+    _check_place(layout, place)
     work.directories()
     app = App(layout, surroundings, by)
     work.ledger()
@@ -162,25 +164,30 @@ class _Work:
         return gate
 
     def links(self, app: App, target: Path | None, links: int | None) -> None:
-        """Make the links of every position; take those away that are no longer ours."""
-        before = app.public
-        if target is not None:
-            relative = os.path.relpath(target, app.layout.root)
+        """Make the links of every position; remove those no longer wanted."""
+        before = app.public if app.ledger.setting("target") else None
+        now = app.public
+        after = Public(
+            Path(os.path.realpath(target or now.target)),
+            now.app,
+            links or now.positions,
+        )
+        _refuse_strangers(before, after)
+        with _writable(after.target):
+            if files.make_directory(after.target):
+                self.changes.append(f"made {after.target}")
+            relative = os.path.relpath(after.target, app.layout.root)
             app.ledger.set_setting("target", relative)
-        if links is not None:
-            app.ledger.set_setting("links", str(links))
-        del app.public
-        with _writable(app.public.target):
-            if files.make_directory(app.public.target):
-                self.changes.append(f"made {app.public.target}")
-        self.changes += [f"linked {app.public.target / name}" for name in show(app)]
-        self.changes += [
-            f"removed {path}" for path in _remove_extra(before, app.public)
-        ]
+            app.ledger.set_setting("links", str(after.positions))
+            del app.public
+            self.changes += [f"linked {after.target / name}" for name in show(app)]
+            gone = _remove_extra(before, after) if before else []
+        self.changes += [f"removed {path}" for path in gone]
 
 
-def _check_place(layout: Layout, target: Path) -> None:
-    """Refuse names and places that would be another's."""
+def _check_place(layout: Layout, public: Public) -> None:
+    """Refuse names and places that would be another's, before anything is made."""
+    target = public.target
     others = set_up_apps(layout.root)
     if other := colliding_app(layout.app, others):
         raise UsageError(
@@ -191,15 +198,17 @@ def _check_place(layout: Layout, target: Path) -> None:
         raise UsageError(f"{target} cannot be the target: it is the app's own")
     if (layout.repository / ".git").exists():
         raise UsageError(f"{layout.repository} is not a bare repository")
-    if layout.app in others:
-        return
-    names = [layout.app, f"{layout.app}-staging"]
-    public = Public(target, layout.app, DEFAULT_LINKS)
-    names += [name for chain in CHAINS for name in public.names(chain)]
-    for name in names:
-        if foreign(target / name) or (target / name).is_symlink():
+    if layout.app not in others:
+        _refuse_strangers(None, public)
+
+
+def _refuse_strangers(before: Public | None, after: Public) -> None:
+    """Refuse to replace what has a link's name and was not made by us."""
+    ours = {before.target / name for name in _all_names(before)} if before else set()
+    for path in (after.target / name for name in _all_names(after)):
+        if os.path.lexists(path) and path not in ours:
             raise UsageError(
-                f"{target / name} exists and is not this app's link",
+                f"{path} exists and is not this app's link",
                 hint="choose another app name or --target, or move it away",
             )
 
@@ -276,6 +285,6 @@ class _writable:  # noqa: N801 - reads as a statement
     def __exit__(self, kind: object, error: object, trace: object) -> None:
         if isinstance(error, OSError):
             raise SystemFailed(
-                f"{error.filename or self._path}: {error.strerror}",
+                files.blamed(error) if error.filename else f"{self._path}: {error}",
                 hint=f"the user {os.geteuid()} must be able to write to it",
             ) from error

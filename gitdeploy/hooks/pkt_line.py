@@ -1,5 +1,6 @@
 """pkt-lines, the frames of git's wire protocols (gitprotocol-common(5)); pure I/O."""
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import IO, Final
 
@@ -10,6 +11,7 @@ __all__ = ["read_lines", "write_lines"]
 _HEADER: Final = 4
 _MOST_BYTES: Final = 65520
 _FLUSH: Final = b"0000"
+_FOUR_DIGITS: Final = re.compile(rb"[0-9a-fA-F]{4}")
 
 
 def read_lines(stream: IO[bytes]) -> Iterator[bytes]:
@@ -26,8 +28,14 @@ def read_lines(stream: IO[bytes]) -> Iterator[bytes]:
 
 
 def write_lines(stream: IO[bytes], lines: Iterable[bytes]) -> None:
-    """Write lines, then a flush packet."""
+    """Write lines, then a flush packet.
+
+    Raises:
+        SystemFailed: A line is longer than a packet can be.
+    """
     for line in lines:
+        if len(line) + _HEADER + 1 > _MOST_BYTES:
+            raise SystemFailed(f"a line of {len(line)} bytes does not fit a packet")
         stream.write(b"%04x%b\n" % (len(line) + _HEADER + 1, line))
     stream.write(_FLUSH)
     stream.flush()
@@ -36,10 +44,7 @@ def write_lines(stream: IO[bytes], lines: Iterable[bytes]) -> None:
 def _size(stream: IO[bytes]) -> int:
     """Return the size of the next line with its header; 0 for a flush packet."""
     header = stream.read(_HEADER)
-    try:
-        size = int(header, 16) if len(header) == _HEADER else -1
-    except ValueError:
-        size = -1
+    size = int(header, 16) if _FOUR_DIGITS.fullmatch(header) else -1
     if size != 0 and not _HEADER <= size <= _MOST_BYTES:
         raise SystemFailed(f"git sent {header!r} instead of the size of a line")
     return size

@@ -14,6 +14,7 @@ from gitdeploy.errors import GitdeployError, SystemFailed
 from gitdeploy.hooks import app_here, report_to_pusher
 from gitdeploy.hooks.pkt_line import read_lines, write_lines
 from gitdeploy.model import RefUpdate, Verdict
+from gitdeploy.system.files import blamed
 from gitdeploy.system.terminal import fit, printable
 
 __all__ = ["main"]
@@ -36,9 +37,12 @@ def _serve(stdin: IO[bytes], stdout: IO[bytes], environ: Mapping[str, str]) -> i
         options = tuple(_text(line) for line in read_lines(stdin))
     try:
         verdicts = _receive(updates, options, environ, atomic=b"atomic" in features)
-    except (GitdeployError, OSError) as error:
-        say(str(error), getattr(error, "hint", ""))
-        verdicts = [Verdict(update, "refused", str(error)) for update in updates]
+    except GitdeployError as error:
+        say(error.message, error.hint)
+        verdicts = [Verdict(update, "refused", error.message) for update in updates]
+    except OSError as error:
+        say(blamed(error))
+        verdicts = [Verdict(update, "refused", blamed(error)) for update in updates]
     write_lines(stdout, _answers(verdicts))
     return 0
 
@@ -60,7 +64,7 @@ def _receive(
 
 def _agree(stdin: IO[bytes], stdout: IO[bytes]) -> frozenset[bytes]:
     """Agree on version 1 and on the features both sides have; return those."""
-    (hello,) = list(read_lines(stdin)) or [b""]
+    hello = next(iter(list(read_lines(stdin))), b"")
     version, _, offered = hello.partition(b"\0")
     if version != b"version=1":
         raise SystemFailed(f"git speaks another proc-receive protocol: {version!r}")

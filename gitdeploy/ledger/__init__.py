@@ -8,8 +8,8 @@ from gitdeploy.chain import Chain
 from gitdeploy.ledger.chains import Chains, dumps, loads
 from gitdeploy.ledger.deployments import Deployments
 from gitdeploy.ledger.releases import Releases
-from gitdeploy.ledger.schema import connect, transaction, translated
-from gitdeploy.model import Freeze
+from gitdeploy.ledger.schema import connect
+from gitdeploy.model import CHAINS, Freeze
 
 __all__ = ["Ledger", "dumps", "loads"]
 
@@ -37,31 +37,32 @@ class Ledger:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """Make the body's changes one: all of them durably, or none."""
-        with translated(self.path), transaction(self._database):
+        with self._database.transaction():
             yield
 
     def change(self, deployment: int, chain: Chain, *, at: str, why: str) -> None:
         """Make `chain` the truth, together with the event that did it.
 
-        A release that leaves the chain is marked with when and why.
+        A release that is on neither chain any more is marked with when and why.
 
         Changes: one transaction.
         """
         with self.transaction():
-            before = self.chains.read(chain.name)
+            before = self._on_chains()
             self.chains.write(chain)
-            now_on = {entry.release for entry in chain.entries}
-            left = {entry.release for entry in before.entries} - now_on
-            self.releases.leave(left, at=at, why=why)
-            if chain.head:
-                self.releases.come_back(chain.head.release)
+            after = self._on_chains()
+            self.releases.leave(before - after, at=at, why=why)
+            self.releases.come_back(after - before)
             self.deployments.changed(deployment)
+
+    def _on_chains(self) -> set[int]:
+        return {
+            entry.release for name in CHAINS for entry in self.chains.read(name).entries
+        }
 
     def setting(self, name: str) -> str | None:
         """Return what `setup` was told; None where it was not."""
-        row = self._database.execute(
-            "SELECT value FROM setting WHERE name = ?", (name,)
-        ).fetchone()
+        row = self._database.row("SELECT value FROM setting WHERE name = ?", name)
         return None if row is None else str(row["value"])
 
     def set_setting(self, name: str, value: str) -> None:
@@ -69,15 +70,14 @@ class Ledger:
         self._database.execute(
             "INSERT INTO setting VALUES (?, ?)"
             " ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-            (name, value),
+            name,
+            value,
         )
 
     @property
     def freeze(self) -> Freeze | None:
         """The lock a person put on the app; None where there is none."""
-        row = self._database.execute(
-            'SELECT reason, "by", since FROM freeze'
-        ).fetchone()
+        row = self._database.row('SELECT reason, "by", since FROM freeze')
         return None if row is None else Freeze(*row)
 
     def set_freeze(self, freeze: Freeze | None) -> None:
@@ -87,5 +87,7 @@ class Ledger:
             if freeze:
                 self._database.execute(
                     "INSERT INTO freeze VALUES (1, ?, ?, ?)",
-                    (freeze.reason, freeze.by, freeze.since),
+                    freeze.reason,
+                    freeze.by,
+                    freeze.since,
                 )

@@ -1,12 +1,11 @@
 """The ledger's chains: what is live, what was live, what a roll back took off."""
 
 import json
-import sqlite3
 from dataclasses import astuple
 from itertools import groupby
 
 from gitdeploy.chain import Chain
-from gitdeploy.ledger.schema import transaction
+from gitdeploy.ledger.database import Database
 from gitdeploy.model import ChainName, Entry
 
 __all__ = ["Chains", "dumps", "loads"]
@@ -15,13 +14,13 @@ __all__ = ["Chains", "dumps", "loads"]
 class Chains:
     """The table `chain`."""
 
-    def __init__(self, database: sqlite3.Connection) -> None:
+    def __init__(self, database: Database) -> None:
         self._database = database
 
     def read(self, name: ChainName) -> Chain:
         """Return a chain as it is."""
-        rows = self._database.execute(
-            "SELECT * FROM chain WHERE chain = ? ORDER BY undo, position", (name,)
+        rows = self._database.rows(
+            "SELECT * FROM chain WHERE chain = ? ORDER BY undo, position", name
         )
         lists = {
             undo: tuple(
@@ -40,9 +39,9 @@ class Chains:
             for undo, entries in enumerate((chain.entries, *chain.undone))
             for position, entry in enumerate(entries, start=1)
         ]
-        with transaction(self._database):
-            self._database.execute("DELETE FROM chain WHERE chain = ?", (chain.name,))
-            self._database.executemany(
+        with self._database.transaction():
+            self._database.execute("DELETE FROM chain WHERE chain = ?", chain.name)
+            self._database.execute_all(
                 "INSERT INTO chain VALUES (?, ?, ?, ?, ?, ?, ?)", rows
             )
 

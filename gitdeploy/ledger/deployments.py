@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from gitdeploy.errors import StateError
+from gitdeploy.ledger.database import Database
 from gitdeploy.model import ChainName, Deployment, VerdictWord
 from gitdeploy.states import DEPLOYMENT, next_state
 
@@ -22,7 +23,7 @@ _REF_MOVED: Final = "verdict IN ('deployed', 'rolled back', 'unchanged', 'accept
 class Deployments:
     """The table `deployment`; rows are added and ended, never removed."""
 
-    def __init__(self, database: sqlite3.Connection) -> None:
+    def __init__(self, database: Database) -> None:
         self._database = database
 
     def begin(  # noqa: PLR0913 - the columns of an event
@@ -41,9 +42,14 @@ class Deployments:
             "INSERT INTO deployment"
             ' (action, chain, ref, old, new, state, "by", started)'
             " VALUES (?, ?, ?, ?, ?, 'begun', ?, ?)",
-            (action, chain, _text(ref), old, new, by, started),
-        ).lastrowid
-        assert id_ is not None
+            action,
+            chain,
+            _text(ref),
+            old,
+            new,
+            by,
+            started,
+        )
         return self.get(id_)
 
     def intend(
@@ -102,11 +108,8 @@ class Deployments:
 
     def plan(self, id_: int) -> str | None:
         """Return what `intend` wrote down."""
-        row = self._database.execute(
-            "SELECT plan FROM deployment WHERE id = ?", (id_,)
-        ).fetchone()
-        plan: str | None = row["plan"]
-        return plan
+        row = self._database.row("SELECT plan FROM deployment WHERE id = ?", id_)
+        return None if row is None else row["plan"]
 
     def unfinished(self) -> list[Deployment]:
         """Return the events without a verdict, oldest first."""
@@ -137,36 +140,35 @@ class Deployments:
 
     def judged(self, ref: str, new: str) -> bool:
         """Return whether the latest accepted event of `ref` moved it to `new`."""
-        row = self._database.execute(
+        row = self._database.row(
             f"SELECT new FROM deployment WHERE ref = ? AND {_REF_MOVED}"  # noqa: S608 - ours
             " ORDER BY id DESC LIMIT 1",
-            (_text(ref),),
-        ).fetchone()
+            _text(ref),
+        )
         return row is not None and row["new"] == new
 
     def last_values(self) -> dict[str, str]:
         """Return for every ref the value that the latest accepted event gave it."""
-        rows = self._database.execute(
+        rows = self._database.rows(
             f"SELECT ref, new, max(id) FROM deployment WHERE {_REF_MOVED}"  # noqa: S608 - ours
             " AND ref IS NOT NULL GROUP BY ref"
         )
         return {row["ref"]: row["new"] for row in rows}
 
     def _select(self, where: str, *values: object) -> list[Deployment]:
-        rows = self._database.execute(f"{_SELECT} {where}", values)
+        rows = self._database.rows(f"{_SELECT} {where}", *values)
         return [_deployment(row) for row in rows]
 
     def _advance(self, id_: int, event: str, **columns: object) -> None:
-        row = self._database.execute(
-            "SELECT state FROM deployment WHERE id = ?", (id_,)
-        ).fetchone()
+        row = self._database.row("SELECT state FROM deployment WHERE id = ?", id_)
         if row is None:
             raise StateError(f"the ledger has no deployment {id_}")
         columns["state"] = next_state(DEPLOYMENT, row["state"], event)
         names = ", ".join(f"{name} = ?" for name in columns)
         self._database.execute(
             f"UPDATE deployment SET {names} WHERE id = ?",  # noqa: S608 - names are ours
-            (*columns.values(), id_),
+            *columns.values(),
+            id_,
         )
 
 

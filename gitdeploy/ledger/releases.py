@@ -4,7 +4,7 @@ import sqlite3
 from collections.abc import Iterable
 from typing import Any
 
-from gitdeploy.ledger.schema import transaction
+from gitdeploy.ledger.database import Database
 from gitdeploy.model import Release
 from gitdeploy.states import RELEASE, next_state
 
@@ -14,7 +14,7 @@ __all__ = ["Releases"]
 class Releases:
     """The table `release`."""
 
-    def __init__(self, database: sqlite3.Connection) -> None:
+    def __init__(self, database: Database) -> None:
         self._database = database
 
     def begin(
@@ -35,14 +35,16 @@ class Releases:
             commit: None for a directory that did not come from git.
             tree: The commit's.
         """
-        with transaction(self._database):
+        with self._database.transaction():
             number = self._database.execute(
                 "INSERT INTO release"
                 ' (name, "commit", tree, content, state, created)'
                 " VALUES ('', ?, ?, ?, 'preparing', ?)",
-                (commit, tree, content, created),
-            ).lastrowid
-            assert number is not None
+                commit,
+                tree,
+                content,
+                created,
+            )
             self._set(number, name=f"{number}-{suffix}")
         return self.get(number)
 
@@ -81,9 +83,10 @@ class Releases:
         for number in numbers:
             self._set(number, left_at=at, left_why=why)
 
-    def come_back(self, number: int) -> None:
-        """Note that a release is on a chain again."""
-        self._set(number, left_at=None, left_why=None)
+    def come_back(self, numbers: Iterable[int]) -> None:
+        """Note that releases are on a chain again."""
+        for number in numbers:
+            self._set(number, left_at=None, left_why=None)
 
     def pin(self, number: int, *, pinned: bool) -> None:
         """Keep a release from being pruned, or no longer."""
@@ -112,7 +115,8 @@ class Releases:
         """Note that a release holds the outputs of the step with that key."""
         self._database.execute(
             "INSERT OR IGNORE INTO step_output (key, release) VALUES (?, ?)",
-            (key, number),
+            key,
+            number,
         )
 
     def holding(self, key: str) -> list[Release]:
@@ -137,11 +141,11 @@ class Releases:
 
     def skip_numbers(self, up_to: int) -> None:
         """Never give out a number that is `up_to` or lower."""
-        with transaction(self._database):
+        with self._database.transaction():
             self._database.execute("DELETE FROM sqlite_sequence WHERE name = 'release'")
             self._database.execute(
                 "INSERT INTO sqlite_sequence (name, seq) VALUES ('release', ?)",
-                (up_to,),
+                up_to,
             )
 
     def insert(self, release: Release) -> None:
@@ -149,28 +153,27 @@ class Releases:
         self._database.execute(
             'INSERT INTO release (number, name, "commit", tree, content, state,'
             " created, ready, path) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                release.number,
-                release.name,
-                release.commit,
-                release.tree,
-                release.content,
-                release.state,
-                release.created,
-                release.ready,
-                release.path,
-            ),
+            release.number,
+            release.name,
+            release.commit,
+            release.tree,
+            release.content,
+            release.state,
+            release.created,
+            release.ready,
+            release.path,
         )
 
     def _select(self, where: str, *values: object) -> list[Release]:
-        rows = self._database.execute(f"SELECT * FROM release {where}", values)  # noqa: S608 - `where` is ours
+        rows = self._database.rows(f"SELECT * FROM release {where}", *values)  # noqa: S608 - `where` is ours
         return [_release(row) for row in rows]
 
     def _set(self, number: int, **columns: Any) -> None:  # noqa: ANN401 - what SQLite takes
         names = ", ".join(f"{name} = ?" for name in columns)
         self._database.execute(
             f"UPDATE release SET {names} WHERE number = ?",  # noqa: S608 - names are ours
-            (*columns.values(), number),
+            *columns.values(),
+            number,
         )
 
 

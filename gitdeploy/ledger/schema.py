@@ -1,22 +1,14 @@
-"""The ledger's tables, and how the file is opened.
+"""The ledger's tables, and how the file is opened."""
 
-SQLite in WAL mode with synchronous=FULL: a committed transaction survives a crash and
-a power cut (https://www.sqlite.org/pragma.html#pragma_synchronous).
-"""
-
-import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from gitdeploy.errors import StateError, SystemFailed
+from gitdeploy.errors import StateError
+from gitdeploy.ledger.database import Database
 
-__all__ = ["VERSION", "connect", "transaction", "translated"]
+__all__ = ["VERSION", "connect"]
 
 VERSION: Final = 1
-
-_BUSY_S: Final = 30.0
 
 _TABLES: Final = """
 CREATE TABLE setting (
@@ -75,27 +67,8 @@ CREATE TABLE freeze (
 """
 
 
-@contextmanager
-def translated(path: Path) -> Iterator[None]:
-    """Turn SQLite's errors into ours, naming the file.
-
-    Raises:
-        SystemFailed: The disk or a right said no.
-        StateError: The file is damaged or not a ledger of ours.
-    """
-    try:
-        yield
-    except sqlite3.OperationalError as error:
-        raise SystemFailed(f"{path}: {error}") from error
-    except sqlite3.DatabaseError as error:
-        raise StateError(
-            f"{path}: {error}",
-            hint=f"mv {path} {path}.damaged && gitdeploy repair --from-links APP",
-        ) from error
-
-
-def connect(path: Path, *, create: bool) -> sqlite3.Connection:
-    """Return a connection to the ledger; transactions are opened explicitly.
+def connect(path: Path, *, create: bool) -> Database:
+    """Return the open ledger; transactions are opened explicitly.
 
     Raises:
         StateError: The file is missing (and not to be created), damaged, or newer.
@@ -106,44 +79,31 @@ def connect(path: Path, *, create: bool) -> sqlite3.Connection:
             f"{path}: the ledger is missing",
             hint=f"gitdeploy repair --from-links {path.parent.name}",
         )
-    with translated(path):
-        database = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None)
-        database.row_factory = sqlite3.Row
-        database.execute("PRAGMA synchronous = FULL")
-        database.execute("PRAGMA foreign_keys = ON")
-        if create:
-            database.execute("PRAGMA journal_mode = WAL")
-        _bring_up_to_date(database, path)
+    database = Database(path)
+    database.execute("PRAGMA synchronous = FULL")
+    database.execute("PRAGMA foreign_keys = ON")
+    if create:
+        database.execute("PRAGMA journal_mode = WAL")
+    if _version(database) != VERSION:
+        with database.transaction():
+            _bring_up_to_date(database)
     return database
 
 
-@contextmanager
-def transaction(database: sqlite3.Connection) -> Iterator[None]:
-    """Make the body's changes one: all of them durably, or none.
-
-    Within another transaction it is part of that one.
-    """
-    if database.in_transaction:
-        yield
-        return
-    database.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-    except BaseException:
-        database.execute("ROLLBACK")
-        raise
-    database.execute("COMMIT")
+def _version(database: Database) -> int:
+    (row,) = database.rows("PRAGMA user_version")
+    return int(row[0])
 
 
-def _bring_up_to_date(database: sqlite3.Connection, path: Path) -> None:
-    (version,) = database.execute("PRAGMA user_version").fetchone()
+def _bring_up_to_date(database: Database) -> None:
+    """Make the tables; another process may just have done so."""
+    version = _version(database)
     if version > VERSION:
         raise StateError(
-            f"{path}: written by a newer gitdeploy (ledger version {version})",
+            f"{database.path}: written by a newer gitdeploy (ledger version {version})",
             hint="upgrade gitdeploy on this server",
         )
     if version < VERSION:
-        with transaction(database):
-            for statement in _TABLES.split(";\n"):
-                database.execute(statement)
-            database.execute(f"PRAGMA user_version = {VERSION}")
+        for statement in _TABLES.split(";\n"):
+            database.execute(statement)
+        database.execute(f"PRAGMA user_version = {VERSION}")

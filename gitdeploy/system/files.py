@@ -4,12 +4,14 @@ What is written is complete before its name appears: beside, sync, rename, sync 
 directory (rename(2), fsync(2)). Nothing here follows a link or recurses.
 """
 
+import itertools
 import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
 __all__ = [
+    "blamed",
     "copy",
     "link_below",
     "make_directory",
@@ -78,7 +80,7 @@ def remove(path: Path) -> None:
 
 
 def remove_tree(top: Path) -> None:
-    """Remove a directory and all below it; a missing one is fine.
+    """Remove a directory and all below it; a missing one is fine, a link goes alone.
 
     Directories found on the way are moved up into `top` before they are emptied, so
     that neither depth nor path length has a limit, and made accessible, since a
@@ -86,18 +88,18 @@ def remove_tree(top: Path) -> None:
 
     Changes: safe to repeat after a crash.
     """
-    if not os.path.lexists(top):
+    if not os.path.lexists(top) or top.is_symlink():
+        remove_file(top)
         return
     pending = [top]
-    moved = 0
+    names = (top / f".removing-{n}" for n in itertools.count())
     while pending:
         directory = pending[-1]
         os.chmod(directory, 0o700)
         for entry in _children(directory):
             if entry.is_dir(follow_symlinks=False):
                 os.chmod(entry.path, 0o700)
-                moved += 1
-                up = top / f".removing-{os.getpid()}-{moved}"
+                up = next(name for name in names if not os.path.lexists(name))
                 os.rename(entry.path, up)
                 pending.append(up)
             else:
@@ -120,7 +122,7 @@ def copy(source: Path, destination: Path) -> None:
     """
     import shutil
 
-    beside = destination.with_name(f".{destination.name}.new")
+    beside = destination.with_name(".gitdeploy.new")  # any name of 255 bytes is fine
     remove(beside)
     if source.is_dir():
         shutil.copytree(source, beside, symlinks=True)
@@ -149,6 +151,16 @@ def link_below(base: Path, relative: str, target: str) -> None:
         os.symlink(target, name, dir_fd=fd)
     finally:
         os.close(fd)
+
+
+def blamed(error: OSError) -> str:
+    """Return what the kernel said and the place it said it of.
+
+    For a call with two names, such as symlink(2), that is the one to be made.
+    """
+    where = error.filename2 or error.filename
+    said = error.strerror or str(error)
+    return f"{os.fsdecode(where)}: {said}" if where else said
 
 
 def sync_directory(path: Path) -> None:

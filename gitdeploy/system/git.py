@@ -3,11 +3,19 @@
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Final
 
 from gitdeploy.system import process
 from gitdeploy.system.process import Surroundings
 
 __all__ = ["Git"]
+
+
+# $XDG_CONFIG_HOME/git/attributes is read whatever the configuration is.
+_ALWAYS: Final = (
+    *("-c", "safe.bareRepository=explicit"),
+    *("-c", f"core.attributesFile={os.devnull}"),
+)
 
 
 class Git:
@@ -51,7 +59,7 @@ class Git:
         """
         settings = [part for pair in config for part in ("-c", pair)]
         return process.run(
-            ["git", "-c", "safe.bareRepository=explicit", *settings, *arguments],
+            ["git", *_ALWAYS, *settings, *arguments],
             env={**self._environment, **(environment or {})},
             cwd=self.directory,
             stdin=stdin,

@@ -7,16 +7,18 @@ from typing import Final
 
 __all__ = ["count", "fit", "for_humans", "human_bytes", "human_time", "printable"]
 
-# C0 and C1 but for the tab, DEL, and what reorders text (Unicode bidi controls).
-_CONTROL: Final = re.compile(
-    "[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]"
+# C0 and C1 but for the tab, DEL, what reorders text (Unicode bidi controls), and
+# surrogates: bytes that were not UTF-8.
+_UNFIT: Final = re.compile(
+    "[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
+    "\ud800-\udfff]"
 )
 _SEQUENCE: Final = re.compile(
     r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[@-Z\\^_]"
 )
 _SHORT_S: Final = 0.1
 _MINUTE_S: Final = 60
-_HOUR_S: Final = 3600
+_HOUR_MIN: Final = 60
 
 
 def printable(text: str) -> str:
@@ -26,8 +28,7 @@ def printable(text: str) -> str:
     `\x07`; bytes that were not UTF-8 as `\xff`.
     """
     text = _SEQUENCE.sub("", text)
-    text = _CONTROL.sub(lambda match: _escaped(match.group()), text)
-    return text.encode("utf-8", "backslashreplace").decode().replace("\\udc", "\\x")
+    return _UNFIT.sub(lambda match: _escaped(match.group()), text)
 
 
 def fit(text: str, width: int) -> str:
@@ -45,25 +46,25 @@ def human_time(seconds: float) -> str:
     """Return a duration as people say it: `20 ms`, `4 min 10 s`, `3 h 5 min`."""
     if seconds < _SHORT_S:
         return f"{seconds * 1000:.0f} ms"
-    if seconds < _MINUTE_S:
+    if round(seconds, 1) < _MINUTE_S:
         return f"{seconds:.1f} s"
-    if seconds < _HOUR_S:
-        return f"{seconds // _MINUTE_S:.0f} min {seconds % _MINUTE_S:.0f} s"
-    return f"{seconds // _HOUR_S:.0f} h {seconds % _HOUR_S // _MINUTE_S:.0f} min"
+    minutes, rest = divmod(round(seconds), _MINUTE_S)
+    if minutes < _HOUR_MIN:
+        return f"{minutes} min {rest} s"
+    hours, minutes = divmod(round(seconds / _MINUTE_S), _HOUR_MIN)
+    return f"{hours} h {minutes} min"
 
 
 def human_bytes(size_bytes: float) -> str:
     """Return a size as people say it: `812 B`, `3.4 MiB`."""
     step = 1024
-    for unit in ("B", "KiB", "MiB"):
-        if size_bytes < step:
-            return (
-                f"{size_bytes:.0f} {unit}"
-                if unit == "B"
-                else f"{size_bytes:.1f} {unit}"
-            )
+    if size_bytes < step:
+        return f"{size_bytes:.0f} B"
+    for unit in ("KiB", "MiB"):
         size_bytes /= step
-    return f"{size_bytes:.1f} GiB"
+        if round(size_bytes, 1) < step:
+            return f"{size_bytes:.1f} {unit}"
+    return f"{size_bytes / step:.1f} GiB"
 
 
 def count(number: int, noun: str) -> str:
@@ -73,4 +74,6 @@ def count(number: int, noun: str) -> str:
 
 def _escaped(character: str) -> str:
     code = ord(character)
+    if 0xDC80 <= code <= 0xDCFF:  # noqa: PLR2004 - a byte, see PEP 383
+        code -= 0xDC00
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"  # noqa: PLR2004 - Latin-1

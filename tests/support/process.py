@@ -63,7 +63,7 @@ def started(
     It leads a session of its own, so that `os.killpg(child.pid, ...)` reaches
     it and its children, and SIGINT means to it what it means at a terminal.
     """
-    child = subprocess.Popen(  # noqa: S603 - the tests' one seam; a list, no shell
+    child = subprocess.Popen(
         argv,
         cwd=cwd,
         env={**os.environ, **(env or {})},

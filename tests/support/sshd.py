@@ -101,7 +101,7 @@ def _started(program: str, directory: Path, home: Path) -> Iterator[Sshd]:
         # sshd starts itself anew for each connection: the path must be absolute.
         config, log = str(directory / "config"), str(directory / "log")
         words = [program, "-D", "-f", config, "-E", log]
-        child = subprocess.Popen(  # noqa: S603 - like support.process, with no pipes
+        child = subprocess.Popen(
             words, stdin=subprocess.DEVNULL, start_new_session=True
         )
         sshd = Sshd(port, child.pid, directory, home)

@@ -1,0 +1,96 @@
+"""The one connection to SQLite: its errors become ours here, once.
+
+WAL mode with synchronous=FULL: a committed transaction survives a crash and a power
+cut (https://www.sqlite.org/pragma.html#pragma_synchronous).
+"""
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from gitdeploy.errors import StateError, SystemFailed
+
+__all__ = ["Database"]
+
+_BUSY_S: Final = 30.0
+
+
+class Database:
+    """An open SQLite file.
+
+    Every method raises `SystemFailed` where the disk, a right or another process's
+    lock said no, and `StateError` where the file is damaged or no database. An error
+    in what we ask of it is a bug, and stays one.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        with self._translated():
+            self._connection = sqlite3.connect(
+                path, timeout=_BUSY_S, isolation_level=None
+            )
+            self._connection.row_factory = sqlite3.Row
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+    def rows(self, sql: str, *values: object) -> list[sqlite3.Row]:
+        """Return all that a question finds."""
+        with self._translated():
+            return self._connection.execute(sql, values).fetchall()
+
+    def row(self, sql: str, *values: object) -> sqlite3.Row | None:
+        """Return the first that a question finds; None where it finds nothing."""
+        found = self.rows(sql, *values)
+        return found[0] if found else None
+
+    def execute(self, sql: str, *values: object) -> int:
+        """Change something; return the id of the row that was added, if one was."""
+        with self._translated():
+            return self._connection.execute(sql, values).lastrowid or 0
+
+    def execute_all(self, sql: str, values: Iterable[Sequence[object]]) -> None:
+        """Make the same change for each of many rows of values."""
+        with self._translated():
+            self._connection.executemany(sql, values)
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Make the body's changes one: all of them durably, or none.
+
+        Within another transaction it is part of that one.
+        """
+        if self._inside():
+            yield
+            return
+        self.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            # A full disk may have rolled it back already.
+            if self._inside():
+                self.execute("ROLLBACK")
+            raise
+        self.execute("COMMIT")
+
+    def _inside(self) -> bool:
+        return self._connection.in_transaction
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            raise SystemFailed(f"{self.path}: {error}") from error
+        except (sqlite3.IntegrityError, sqlite3.ProgrammingError):
+            raise
+        except sqlite3.DatabaseError as error:
+            app = self.path.parent.name
+            raise StateError(
+                f"{self.path}: {error}",
+                hint=f"mv {self.path} {self.path}.damaged"
+                f" && gitdeploy repair --from-links {app}",
+            ) from error

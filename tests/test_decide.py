@@ -1,0 +1,601 @@
+"""The rule book: what each update of a push means."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gitdeploy.config import Refs
+from gitdeploy.decide import (
+    RESERVED,
+    RULES,
+    Accept,
+    Change,
+    Content,
+    Decision,
+    Deploy,
+    Facts,
+    RefKind,
+    Refuse,
+    RollBack,
+    Unchanged,
+    chain_of,
+    classify,
+    conflicts,
+    decide,
+    describe,
+    order,
+    reached,
+)
+from gitdeploy.model import Freeze, RefUpdate
+
+NOTHING, ONE, TWO = "0" * 40, "1" * 40, "2" * 40
+
+VALUES = {
+    Change.CREATED: (NOTHING, TWO),
+    Change.MOVED: (ONE, TWO),
+    Change.DELETED: (ONE, NOTHING),
+}
+REFS = {
+    RefKind.STAGE: "refs/heads/main",
+    RefKind.RELEASE: "refs/tags/v1",
+    RefKind.PREVIEW: "refs/heads/topic",
+    RefKind.STORED: "refs/heads/notes",
+    RefKind.OTHER: "refs/heads/notes",
+    RefKind.RESERVED: "refs/deploy/prod/1",
+}
+FREEZE = Freeze("audit", "ada", "2026-01-01T00:00:00Z")
+
+created, moved, deleted = Change
+stage, release, preview, stored, other, reserved = RefKind
+head, deeper, ready, new = Content
+
+
+def facts(
+    kind: RefKind, change: Change, content: Content | None = None, **known: Any
+) -> Facts:
+    """Facts about an update, as `gather` would find them unless `known` differs."""
+    old, pushed = VALUES[change]
+    gone = change is deleted
+    position = {head: 1, deeper: 3}.get(content)
+    ordinary = {
+        "update": RefUpdate(REFS[kind], old, pushed),
+        "object_type": None if gone else "commit",
+        "commit": None if gone else pushed,
+        "refs": Refs(),
+        "position": position,
+        "behind": 4,
+    }
+    return Facts(kind=kind, content=content, **{**ordinary, **known})
+
+
+def update(ref: str) -> RefUpdate:
+    return RefUpdate(ref, NOTHING, TWO)
+
+
+def case(sentence, *values):
+    return pytest.param(*values, id=sentence)
+
+
+@dataclass(frozen=True)
+class No:
+    """Any refusal that says these words, in its reason or its hint."""
+
+    words: str
+    hint: str = ""
+
+    def __eq__(self, decision: object) -> bool:
+        return (
+            isinstance(decision, Refuse)
+            and self.words in decision.reason
+            and self.hint in decision.hint
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+MOVABLE = Refs(move_tags=True)
+
+
+@pytest.mark.parametrize(
+    ("known", "meaning"),
+    [
+        # --- stage branches
+        case(
+            "a new stage branch with new content is built and staged",
+            facts(stage, created, new),
+            Deploy("dev", build=True),
+        ),
+        case(
+            "a moved stage branch with new content is built and staged",
+            facts(stage, moved, new),
+            Deploy("dev", build=True),
+        ),
+        case(
+            "a new stage branch with content ready elsewhere stages it unbuilt",
+            facts(stage, created, ready),
+            Deploy("dev", build=False),
+        ),
+        case(
+            "a moved stage branch with content ready elsewhere stages it unbuilt",
+            facts(stage, moved, ready),
+            Deploy("dev", build=False),
+        ),
+        case(
+            "a new stage branch with the content that is live changes nothing",
+            facts(stage, created, head),
+            Unchanged("dev"),
+        ),
+        case(
+            "a moved stage branch with the content that is live changes nothing",
+            facts(stage, moved, head),
+            Unchanged("dev"),
+        ),
+        case(
+            "a new stage branch with content deeper in dev rolls dev back to it",
+            facts(stage, created, deeper),
+            RollBack("dev", 2),
+        ),
+        case(
+            "a revert of the head rolls dev back by one",
+            facts(stage, moved, deeper, position=2),
+            RollBack("dev", 1),
+        ),
+        case(
+            "a stage branch is not deleted",
+            facts(stage, deleted),
+            No("main is staged from; a stage branch is not deleted", "[refs] stage"),
+        ),
+        case(
+            "a stage branch is not deleted even where it put the head there",
+            facts(stage, deleted, live_by_this_ref=True),
+            No("a stage branch is not deleted"),
+        ),
+        # --- release tags
+        case(
+            "a tag on new content is built and released",
+            facts(release, created, new),
+            Deploy("prod", build=True),
+        ),
+        case(
+            "a tag on what is staged releases that very build",
+            facts(release, created, ready),
+            Deploy("prod", build=False),
+        ),
+        case(
+            "a tag on what is live on prod changes nothing",
+            facts(release, created, head),
+            Unchanged("prod"),
+        ),
+        case(
+            "a tag on content deeper in prod rolls prod back to it",
+            facts(release, created, deeper, position=4),
+            RollBack("prod", 3),
+        ),
+        case(
+            "an annotated tag releases as a light one does",
+            facts(release, created, new, object_type="tag"),
+            Deploy("prod", build=True),
+        ),
+        case(
+            "deleting the tag that is live rolls prod back by one",
+            facts(release, deleted, live_by_this_ref=True),
+            RollBack("prod", 1),
+        ),
+        case(
+            "deleting the tag that is live needs a release behind it",
+            facts(release, deleted, live_by_this_ref=True, behind=0),
+            No("v1 is live on prod and no release is behind it", "another tag"),
+        ),
+        case(
+            "deleting a tag that is not live is accepted and deploys nothing",
+            facts(release, deleted),
+            Accept("tag deleted; nothing is deployed or rolled back"),
+        ),
+        case(
+            "a release tag is not moved",
+            facts(release, moved, new),
+            No("tag v1 exists; a release tag is not moved", "move_tags = true"),
+        ),
+        case(
+            "a release tag is not moved even to what is live",
+            facts(release, moved, head),
+            No("a release tag is not moved"),
+        ),
+        case(
+            "a tag that may be moved releases new content",
+            facts(release, moved, new, refs=MOVABLE),
+            Deploy("prod", build=True),
+        ),
+        case(
+            "a tag that may be moved releases what is ready unbuilt",
+            facts(release, moved, ready, refs=MOVABLE),
+            Deploy("prod", build=False),
+        ),
+        case(
+            "a tag that may be moved rolls prod back to what is deeper",
+            facts(release, moved, deeper, refs=MOVABLE),
+            RollBack("prod", 2),
+        ),
+        case(
+            "a tag that may be moved to what is live changes nothing",
+            facts(release, moved, head, refs=MOVABLE),
+            Unchanged("prod"),
+        ),
+        # --- rebuild
+        *(
+            case(
+                f"rebuild makes a new release of what {content.value}",
+                facts(stage, moved, content, rebuild=True),
+                Deploy("dev", build=True),
+            )
+            for content in Content
+        ),
+        case(
+            "rebuild makes a new release of a tag on what is live",
+            facts(release, created, head, rebuild=True),
+            Deploy("prod", build=True),
+        ),
+        case(
+            "rebuild does not move a tag that must not move",
+            facts(release, moved, new, rebuild=True),
+            No("a release tag is not moved"),
+        ),
+        case(
+            "rebuild means nothing to the deletion of a tag",
+            facts(release, deleted, live_by_this_ref=True, rebuild=True),
+            RollBack("prod", 1),
+        ),
+        # --- refs that deploy nothing
+        *(
+            case(
+                f"a preview branch {change.value} is refused until there are previews",
+                facts(preview, change),
+                No("not supported yet"),
+            )
+            for change in Change
+        ),
+        *(
+            case(
+                f"a stored ref {change.value} is accepted and not deployed",
+                facts(stored, change),
+                Accept('stored; not deployed ([refs] other = "store")'),
+            )
+            for change in Change
+        ),
+        *(
+            case(
+                f"any other ref {change.value} is refused, naming the refs that deploy",
+                facts(other, change),
+                No(
+                    "notes deploys nothing here",
+                    "branches main, master stage; tags * release",
+                ),
+            )
+            for change in Change
+        ),
+        case(
+            "where no ref deploys, the refusal says so",
+            facts(other, created, refs=Refs(stage=(), release=())),
+            No("deploys nothing", "no ref deploys"),
+        ),
+        *(
+            case(
+                f"a ref below refs/deploy {change.value} is the server's",
+                facts(reserved, change),
+                No("refs/deploy/* is written by the server only"),
+            )
+            for change in Change
+        ),
+        # --- what is no commit
+        case(
+            "a tag on a blob is refused",
+            facts(release, created, object_type="blob", commit=None),
+            No("v1 is a blob, not a commit"),
+        ),
+        case(
+            "a tag on a tree is refused",
+            facts(release, created, object_type="tree", commit=None),
+            No("v1 is a tree, not a commit"),
+        ),
+        case(
+            "an annotated tag on no commit is refused",
+            facts(release, created, object_type="tag", commit=None),
+            No("v1 is a tag, not a commit"),
+        ),
+        case(
+            "even a stored ref holds commits only",
+            facts(stored, created, object_type="blob", commit=None),
+            No("notes is a blob, not a commit"),
+        ),
+        case(
+            "an object that is missing is refused",
+            facts(stage, moved, object_type="missing", commit=None),
+            No("not a commit"),
+        ),
+        case(
+            "an annotated tag is no branch's value",
+            facts(stage, moved, new, object_type="tag"),
+            No(
+                "main is a branch, and what was pushed is an annotated tag",
+                "git push server TAG^{commit}:refs/heads/main",
+            ),
+        ),
+        # --- names
+        *(
+            case(
+                f"a ref whose name holds {what} is refused, escaped",
+                facts(stage, created, new, update=update(f"refs/heads/ma{sign}in")),
+                No(rf"the name of 'refs/heads/ma{escaped}in' cannot be shown"),
+            )
+            for what, sign, escaped in [
+                ("an escape character", "\x1b", r"\x1b"),
+                ("a byte that is not UTF-8", "\udcff", r"\udcff"),
+                ("what reorders text", "\u202e", r"\u202e"),
+                ("a space without width", "\u200b", r"\u200b"),
+            ]
+        ),
+    ],
+)
+def test_what_a_push_means(known, meaning):
+    assert meaning == decide(known)
+
+
+# --- totality -------------------------------------------------------------------
+
+
+@st.composite
+def any_facts(draw):
+    """Everything `gather` can say, whatever makes sense of it or not."""
+    kind, change = draw(st.sampled_from(RefKind)), draw(st.sampled_from(Change))
+    content = None
+    if change is not deleted and chain_of(kind):
+        content = draw(st.sampled_from(Content))
+    type_ = draw(st.sampled_from(["commit", "tag", "tree", "blob", "missing"]))
+    commit = {"commit": TWO, "tag": draw(st.sampled_from([TWO, None]))}.get(type_)
+    return facts(
+        kind,
+        change,
+        content,
+        object_type=None if change is deleted else type_,
+        commit=None if change is deleted else commit,
+        refs=Refs(
+            stage=draw(st.sampled_from([(), ("main",)])),
+            release=draw(st.sampled_from([(), ("*",)])),
+            move_tags=draw(st.booleans()),
+        ),
+        position={head: 1, deeper: draw(st.integers(2, 9))}.get(content),
+        live_by_this_ref=draw(st.booleans()),
+        behind=draw(st.integers(0, 3)),
+        rebuild=draw(st.booleans()),
+        freeze=draw(st.sampled_from([None, FREEZE])),
+    )
+
+
+@given(any_facts())
+def test_every_update_has_a_meaning_that_can_be_said(known):
+    decision = decide(known)
+    assert isinstance(decision, Decision)
+    assert describe(decision).startswith("would ")
+    assert reached(decision) in {None, chain_of(known.kind)}
+
+
+@given(any_facts())
+def test_a_roll_back_goes_somewhere_and_never_to_the_head(known):
+    match decide(known):
+        case RollBack(_, steps):
+            assert steps >= 1
+            assert known.change is not deleted or known.behind >= steps
+
+
+@given(any_facts())
+def test_what_says_no_touches_no_chain(known):
+    assert isinstance(decide(known), Refuse | Accept) == (
+        reached(decide(known)) is None
+    )
+
+
+def test_the_rule_book_has_a_rule_for_each_kind_and_change():
+    assert set(RULES) == {(kind, change) for kind in RefKind for change in Change}
+
+
+# --- freeze ---------------------------------------------------------------------
+
+
+@given(any_facts())
+def test_a_frozen_app_moves_no_chain(known):
+    """Whatever would move a chain is refused; all else means what it meant."""
+    frozen = decide(facts_with(known, freeze=FREEZE))
+    free = decide(facts_with(known, freeze=None))
+    if isinstance(free, Deploy | RollBack):
+        assert frozen == Refuse("locked by ada since 2026-01-01T00:00:00Z: audit")
+    else:
+        assert frozen == free
+
+
+def facts_with(known: Facts, **other: object) -> Facts:
+    values = {name: getattr(known, name) for name in Facts.__slots__}
+    return Facts(**{**values, **other})
+
+
+def test_what_is_live_can_be_pushed_to_a_frozen_app():
+    assert decide(facts(stage, moved, head, freeze=FREEZE)) == Unchanged("dev")
+
+
+# --- classify -------------------------------------------------------------------
+
+LARGE = Refs(
+    stage=("main", "stage/*"), release=("v*", "[0-9]*"), preview=("try-?", "main")
+)
+
+
+@pytest.mark.parametrize(
+    ("ref", "refs", "kind"),
+    [
+        case("main stages unless told otherwise", "refs/heads/main", Refs(), stage),
+        case("master stages as well", "refs/heads/master", Refs(), stage),
+        case("any other branch does nothing", "refs/heads/topic", Refs(), other),
+        case(
+            "every tag releases unless told otherwise", "refs/tags/x", Refs(), release
+        ),
+        case("a tag of many parts releases too", "refs/tags/a/b", Refs(), release),
+        case("a pattern's star matches slashes", "refs/heads/stage/a/b", LARGE, stage),
+        case(
+            "a pattern matches the whole name", "refs/heads/maintenance", LARGE, other
+        ),
+        case("a pattern matches case by case", "refs/heads/Main", LARGE, other),
+        case("a tag that no pattern matches is other", "refs/tags/beta", LARGE, other),
+        case("a set of signs is a pattern", "refs/tags/2026", LARGE, release),
+        case("one sign is matched by one", "refs/heads/try-1", LARGE, preview),
+        case("two signs are not", "refs/heads/try-12", LARGE, other),
+        case("stage goes before preview", "refs/heads/main", LARGE, stage),
+        case("a tag named main is no branch", "refs/tags/main", LARGE, other),
+        case(
+            "a ref named like a branch's tail is none", "refs/notes/main", LARGE, other
+        ),
+        case("neither branch nor tag", "refs/notes/x", Refs(), other),
+        case("nothing behind the prefix", "main", Refs(), other),
+        case(
+            "other refs are stored on demand",
+            "refs/heads/x",
+            Refs(other="store"),
+            stored,
+        ),
+        case("so are notes", "refs/notes/x", Refs(other="store"), stored),
+        case(
+            "what deploys is not stored", "refs/tags/v1", Refs(other="store"), release
+        ),
+        case("the server's refs", "refs/deploy/dev/1", Refs(), reserved),
+        case(
+            "the server's refs are never stored",
+            "refs/deploy/x",
+            Refs(other="store"),
+            reserved,
+        ),
+        case("a branch named deploy is a branch", "refs/heads/deploy/x", Refs(), other),
+    ],
+)
+def test_what_a_ref_is(ref, refs, kind):
+    assert classify(ref, refs) is kind
+
+
+@given(st.text(), st.sampled_from(["refuse", "store"]))
+def test_whatever_is_below_refs_deploy_is_the_server_s(name, unknown):
+    """No pattern reaches what only the server writes."""
+    all_refs = Refs(stage=("*",), release=("*",), preview=("*",), other=unknown)
+    assert classify(RESERVED + name, all_refs) is reserved
+
+
+def test_only_branches_that_stage_and_tags_that_release_reach_a_chain():
+    reaching = {kind: chain_of(kind) for kind in RefKind if chain_of(kind)}
+    assert reaching == {stage: "dev", release: "prod"}
+
+
+# --- the updates of one push ----------------------------------------------------
+
+MAIN, MASTER = update("refs/heads/main"), update("refs/heads/master")
+V1, V2 = update("refs/tags/v1"), update("refs/tags/v2")
+GONE = RefUpdate("refs/tags/v0", ONE, NOTHING)
+
+
+def test_thirty_tags_are_refused_with_the_one_to_push_instead():
+    tags = [update(f"refs/tags/v{n}") for n in range(30)]
+    refused = conflicts({tag: Deploy("prod", build=True) for tag in tags})
+    assert list(refused) == tags
+    assert set(refused.values()) == {
+        Refuse("30 refs of this push reach prod; push one", "git push server v29")
+    }
+
+
+def test_what_to_push_instead_is_never_a_tag_that_is_gone():
+    refused = conflicts({V1: Deploy("prod", build=True), GONE: RollBack("prod", 1)})
+    assert refused[V1].hint in {"git push server v1", "git push server :v0"}
+
+
+@pytest.mark.parametrize(
+    ("decisions", "refused"),
+    [
+        case("nothing conflicts with nothing", {}, []),
+        case("one ref does not conflict with itself", {V1: Unchanged("prod")}, []),
+        case(
+            "a branch and a tag do not conflict",
+            {MAIN: Deploy("dev", build=True), V1: Deploy("prod", build=True)},
+            [],
+        ),
+        case(
+            "two stage branches conflict",
+            {MAIN: Deploy("dev", build=True), MASTER: Unchanged("dev")},
+            [MAIN, MASTER],
+        ),
+        case(
+            "a deletion that rolls back conflicts with a tag",
+            {GONE: RollBack("prod", 1), V1: Deploy("prod", build=False)},
+            [GONE, V1],
+        ),
+        case(
+            "a deletion that does nothing conflicts with no tag",
+            {GONE: Accept("gone"), V1: Deploy("prod", build=False)},
+            [],
+        ),
+        case(
+            "what is refused anyway conflicts with nothing",
+            {V1: Refuse("no"), V2: Deploy("prod", build=True)},
+            [],
+        ),
+        case(
+            "two tags on what is live conflict although nothing would change",
+            {V1: Unchanged("prod"), V2: Unchanged("prod")},
+            [V1, V2],
+        ),
+        case(
+            "a conflict on prod leaves dev alone",
+            {
+                MAIN: Deploy("dev", build=True),
+                V1: Deploy("prod", build=True),
+                V2: RollBack("prod", 1),
+            },
+            [V1, V2],
+        ),
+    ],
+)
+def test_two_refs_of_a_push_never_reach_one_chain(decisions, refused):
+    assert list(conflicts(decisions)) == refused
+
+
+def test_branches_come_first_then_tags_then_the_rest_each_as_pushed():
+    notes, deploy = update("refs/notes/x"), update("refs/deploy/x")
+    pushed = [notes, V2, MASTER, deploy, V1, MAIN]
+    assert order(pushed) == [MASTER, MAIN, V2, V1, notes, deploy]
+
+
+@given(st.permutations([MAIN, MASTER, V1, V2, GONE, update("refs/notes/x")]))
+def test_the_order_loses_nothing_and_is_final(pushed):
+    ordered = order(pushed)
+    assert sorted(ordered, key=repr) == sorted(pushed, key=repr)
+    assert order(ordered) == ordered
+
+
+# --- words ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("decision", "sentence"),
+    [
+        (
+            Deploy("dev", build=True),
+            "would prepare a release and put it at the head of dev",
+        ),
+        (
+            Deploy("prod", build=False),
+            "would put a ready release at the head of prod, no build",
+        ),
+        (RollBack("prod", 2), "would roll prod back by 2, no build"),
+        (Unchanged("dev"), "would change nothing: this content is live on dev"),
+        (Accept("stored"), "would accept: stored"),
+        (Refuse("it is a blob", "push a commit"), "would refuse: it is a blob"),
+    ],
+)
+def test_a_plan_is_a_sentence_about_the_future(decision, sentence):
+    assert describe(decision) == sentence
