@@ -57,9 +57,7 @@ def _no_configuration(home: Path) -> dict[str, str]:
 
 def run(argv: Sequence[str], env: Mapping[str, str], *, stdin: bytes = b"") -> str:
     """Return what a command printed on stdout, stripped, or raise with its output."""
-    done = subprocess.run(  # noqa: S603 - every argv is the bench's own
-        argv, env=env, input=stdin, capture_output=True, check=False
-    )
+    done = subprocess.run(argv, env=env, input=stdin, capture_output=True, check=False)
     if done.returncode:
         output = (done.stdout + done.stderr).decode(errors="replace")
         raise BenchError(_failure(argv, done.returncode, output))
@@ -115,7 +113,7 @@ def end_children() -> None:
 
 
 def _run_to_end(argv: Sequence[str], env: Mapping[str, str], output: int) -> int:
-    with subprocess.Popen(  # noqa: S603 - every argv is the bench's own
+    with subprocess.Popen(
         argv, env=env, stdin=subprocess.DEVNULL, stdout=output, stderr=output
     ) as process:
         return process.wait()
