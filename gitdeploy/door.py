@@ -50,7 +50,8 @@ def guarded(main: Callable[[], int]) -> int:
     os.umask(_UMASK)
     interrupt_on_termination()
     try:
-        return main()
+        status = main()
+        sys.stdout.flush()  # here, where a reader that has left is no bug
     except GitdeployError as error:
         say(error.message, error.hint)
         return error.exit_code
@@ -65,6 +66,7 @@ def guarded(main: Callable[[], int]) -> int:
     except Exception as error:  # noqa: BLE001 - the door
         say(f"a bug: {type(error).__name__}: {error}", f"the details: {_kept(error)}")
         return _BUG
+    return status
 
 
 def say(message: str, hint: str = "") -> None:
