@@ -167,7 +167,7 @@ def test_it_says_how_long_it_took(step):
         ("kill -KILL $$", "killed by SIGKILL"),
         ("kill -SEGV $$", "killed by SIGSEGV"),
         (f"kill -{40} $$", "killed by signal 40"),
-        (("no-such-command",), "no-such-command: No such file or directory"),
+        (("no-such-command",), "no-such-command: no such program in PATH"),
         (("./log",), "./log: Permission denied"),
         (("/",), "/: Permission denied"),
     ],

@@ -108,4 +108,15 @@ def start(  # noqa: PLR0913 - the descriptors of a child are three
             start_new_session=own_session,
         )
     except (FileNotFoundError, PermissionError, NotADirectoryError) as error:
-        raise SystemFailed(f"{argv[0]}: {error.strerror}") from error
+        raise SystemFailed(_why_not(argv[0], error)) from error
+
+
+def _why_not(program: str, error: OSError) -> str:
+    """Return why a program did not start.
+
+    A name that is nowhere in PATH is told as such: execvp(3) says "permission denied"
+    where a directory of PATH may not be read.
+    """
+    if "/" in program or error.filename != program:
+        return f"{error.filename}: {error.strerror}"
+    return f"{program}: no such program in PATH"
