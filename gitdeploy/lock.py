@@ -9,7 +9,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
@@ -69,9 +69,7 @@ def lock_held(
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
         _acquire(fd, path, wait_s, tell)
-        me = Holder(by, what, os.getpid(), clock.now())
-        os.ftruncate(fd, 0)
-        os.pwrite(fd, json.dumps(asdict(me)).encode(), 0)
+        _describe(fd, Holder(by, what, os.getpid(), clock.now()))
         yield
         os.ftruncate(fd, 0)
     finally:
@@ -105,6 +103,13 @@ def _acquire(fd: int, path: Path, wait_s: float, tell: Callable[[str], None]) ->
             told_s = waited.seconds
             tell(f"waiting for {_described(path)}")
         time.sleep(_LOOK_AGAIN_S)
+
+
+def _describe(fd: int, me: Holder) -> None:
+    """Say who holds the lock; on a full disk nobody is told, and the lock holds."""
+    os.ftruncate(fd, 0)
+    with suppress(OSError):
+        os.pwrite(fd, json.dumps(asdict(me)).encode(), 0)
 
 
 def _try(fd: int, kind: int) -> bool:

@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Final
 
 from gitdeploy.errors import StateError, SystemFailed
+from gitdeploy.system import files
 
 __all__ = ["Database"]
 
 _BUSY_S: Final = 30.0
+_LITTLE_BYTES: Final = 2**20
 
 
 class Database:
@@ -84,7 +86,11 @@ class Database:
         try:
             yield
         except sqlite3.OperationalError as error:
-            raise SystemFailed(f"{self.path}: {error}") from error
+            free_bytes, _ = files.room(self.path.parent)
+            hint = f"the disk is full: df {self.path.parent}"
+            raise SystemFailed(
+                f"{self.path}: {error}", hint=hint * (free_bytes < _LITTLE_BYTES)
+            ) from error
         except (sqlite3.IntegrityError, sqlite3.ProgrammingError):
             raise
         except sqlite3.DatabaseError as error:

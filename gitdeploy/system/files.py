@@ -6,6 +6,7 @@ directory (rename(2), fsync(2)). Nothing here follows a link or recurses.
 
 import itertools
 import os
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
@@ -20,6 +21,7 @@ __all__ = [
     "remove_file",
     "remove_tree",
     "replace_link",
+    "room",
     "sync_directory",
     "sync_filesystems",
     "write_whole",
@@ -161,6 +163,13 @@ def blamed(error: OSError) -> str:
     where = error.filename2 or error.filename
     said = error.strerror or str(error)
     return f"{os.fsdecode(where)}: {said}" if where else said
+
+
+def room(path: Path) -> tuple[int, int]:
+    """Return what the file system of `path` has free for us: bytes and inodes."""
+    free = os.statvfs(path)
+    inodes = free.f_favail if free.f_files else sys.maxsize  # btrfs counts none
+    return free.f_bavail * free.f_frsize, inodes
 
 
 def sync_directory(path: Path) -> None:
