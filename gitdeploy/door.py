@@ -12,8 +12,8 @@ from typing import Final
 
 from gitdeploy.errors import GitdeployError
 from gitdeploy.system.files import blamed
-from gitdeploy.system.process import Surroundings
 from gitdeploy.system.signals import interrupt_on_termination
+from gitdeploy.system.surroundings import Surroundings
 from gitdeploy.system.terminal import printable
 
 __all__ = ["acting_name", "guarded", "surroundings"]

@@ -18,6 +18,7 @@ __all__ = ["DEPLOY_TOML", "Commit", "Pushed", "RefsMoved", "Repository"]
 DEPLOY_TOML: Final = "deploy.toml"
 
 _NO_ID: Final = "0" * 40
+_MANY_LOOSE: Final = 2000
 
 
 class RefsMoved(SystemFailed):
@@ -213,6 +214,20 @@ class Repository:
             )
         except CommandFailed as error:
             raise RefsMoved(_last_clause(error.stderr)) from error
+
+    # --- upkeep -------------------------------------------------------------------
+
+    def maintain(self, *, detached: bool = True) -> None:
+        """Pack what many pushes left loose, if it is much.
+
+        git's own way of doing so within a push is switched off: it would hold the
+        push up (git-gc(1), gc.auto).
+
+        Args:
+            detached: Whether the packing goes on after the call.
+        """
+        settings = (f"gc.auto={_MANY_LOOSE}", f"gc.autoDetach={str(detached).lower()}")
+        self.git("gc", "--auto", "--quiet", config=settings)
 
     # --- configuration ------------------------------------------------------------
 

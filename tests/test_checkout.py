@@ -10,7 +10,7 @@ from gitdeploy.checkout import check_out
 from gitdeploy.errors import ReleaseFailed
 from gitdeploy.system import files
 from gitdeploy.system.git import Git
-from gitdeploy.system.process import Surroundings
+from gitdeploy.system.surroundings import Surroundings
 
 
 class Source:

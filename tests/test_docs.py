@@ -9,11 +9,12 @@ from support.git import Work
 from support.server import Server
 
 from gitdeploy.cli.main import VERBS
-from gitdeploy.config import parse
+from gitdeploy.config import Limits, ServerConfig, Submodules, parse, parse_server
 from gitdeploy.deploy.push import OPTIONS
 
 SOURCE = Path(__file__).resolve().parent.parent
 README = (SOURCE / "README.md").read_text()
+TOML_BLOCKS = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
 ARCHITECTURE = (SOURCE / "docs" / "architecture.md").read_text()
 
 
@@ -28,9 +29,17 @@ def test_every_push_option_stands_in_the_readme(option: str) -> None:
 
 
 def test_the_readme_shows_a_deploy_toml_that_is_one() -> None:
-    (toml,) = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
+    toml, _ = TOML_BLOCKS
     config = parse(toml.encode(), where="README.md")
     assert [step.title for step in config.build.steps] == ["dependencies", "assets"]
+
+
+def test_the_readme_shows_every_key_of_server_toml_with_its_default() -> None:
+    _, toml = TOML_BLOCKS
+    assert parse_server(toml.encode(), where="README.md") == ServerConfig()
+    for table in (Limits, Submodules):
+        for key in table.__struct_fields__:
+            assert re.search(rf"^{key} *=", toml, re.MULTILINE), key
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/architecture.md"])

@@ -12,7 +12,7 @@ from support import process
 
 from gitdeploy.deploy.setup import set_up
 from gitdeploy.errors import StateError, SystemFailed, UsageError
-from gitdeploy.system.process import Surroundings
+from gitdeploy.system.surroundings import Surroundings
 
 NOBODY = 65534
 HOOKS = ("proc-receive", "post-receive")
@@ -529,3 +529,20 @@ def test_that_configuration_does_break_a_plain_repository(tmp_path, make_work, h
     work = make_work("work", plain)
     work.commit(page="1")
     assert work.push("main", env=hostile).code != 0
+
+
+def test_an_app_whose_ledger_is_lost_is_not_set_up_over(server, work):
+    """The way out is another verb, and it is named."""
+    work.commit("one", a="one")
+    assert work.push("main").code == 0
+    for path in (server.root / "shop").glob("ledger.db*"):
+        path.unlink()
+    again = server.gitdeploy("setup", "shop", check=False)
+    assert again.returncode == 4
+    assert "gitdeploy repair --from-links shop" in again.stderr
+
+
+def test_an_app_cannot_be_called_like_the_directory_of_the_links(server):
+    refused = server.gitdeploy("setup", "www", "--target", "elsewhere", check=False)
+    assert refused.returncode == 2
+    assert not (server.root / "www.git").exists()

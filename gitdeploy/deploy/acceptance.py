@@ -100,6 +100,6 @@ def _put_back(repository: Repository, update: RefUpdate) -> bool:
     """Undo an update; a ref that has moved on is left to its newer push."""
     try:
         repository.move([update.reversed()], why="put back")
-    except RefsMoved:
+    except (RefsMoved, OSError):
         return False
     return True

@@ -4,16 +4,17 @@ import os
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
-from gitdeploy.config import ServerConfig, parse_server
 from gitdeploy.errors import UsageError
 from gitdeploy.layout import Layout, Public, check_app_name
 from gitdeploy.ledger import Ledger
 from gitdeploy.model import Release
-from gitdeploy.repository import Repository
-from gitdeploy.system.git import Git
-from gitdeploy.system.process import Surroundings
+from gitdeploy.system.surroundings import Surroundings
+
+if TYPE_CHECKING:  # what a hook does not need, it does not import
+    from gitdeploy.config import ServerConfig
+    from gitdeploy.repository import Repository
 
 __all__ = ["DEFAULT_LINKS", "App", "default_target", "set_up_apps"]
 
@@ -74,8 +75,11 @@ class App:
         return Ledger(self.layout.ledger)
 
     @cached_property
-    def repository(self) -> Repository:
+    def repository(self) -> "Repository":
         """The bare repository that people push to."""
+        from gitdeploy.repository import Repository
+        from gitdeploy.system.git import Git
+
         return Repository(Git(self.layout.repository, self.surroundings))
 
     @cached_property
@@ -88,8 +92,10 @@ class App:
         return Public(Path(os.path.realpath(where)), self.name, links)
 
     @cached_property
-    def server(self) -> ServerConfig:
+    def server(self) -> "ServerConfig":
         """What the server's own file says about the app."""
+        from gitdeploy.config import parse_server
+
         path = self.layout.server_toml
         data = path.read_bytes() if path.exists() else b""
         return parse_server(data, where=str(path))

@@ -1,6 +1,6 @@
 """The stages of one push, from an update to its verdict.
 
-Read `settle`: it names the stages in their order; each is a method below it.
+Read `_settled`: it names the stages in their order; each is a method below it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,6 +20,7 @@ from gitdeploy.ledger import dumps
 from gitdeploy.model import RefUpdate, Release, Verdict
 from gitdeploy.repository import RefsMoved
 from gitdeploy.system import clock
+from gitdeploy.system.files import blamed
 from gitdeploy.system.signals import undisturbed
 
 __all__ = ["Flow"]
@@ -42,7 +43,23 @@ class Flow:
     def settle(
         self, group: Sequence[Source], refused: Mapping[RefUpdate, Refuse]
     ) -> list[Verdict]:
-        """Return the verdicts of updates that succeed or fail together."""
+        """Return the verdicts of updates that succeed or fail together.
+
+        What goes wrong here is told of these refs alone: those settled before have
+        their verdicts, and those that follow get theirs.
+        """
+        try:
+            return self._settled(group, refused)
+        except GitdeployError as error:
+            no = (error.message, error.hint)
+        except OSError as error:
+            no = (blamed(error), "")
+        self._report.line("refused", no[0])
+        return [Verdict(source.update, "refused", *no) for source in group]
+
+    def _settled(
+        self, group: Sequence[Source], refused: Mapping[RefUpdate, Refuse]
+    ) -> list[Verdict]:
         attempts = [self._begin(source, refused) for source in group]
         for attempt in attempts:
             self._make_ready(attempt)
@@ -67,7 +84,6 @@ class Flow:
             new=update.new,
         )
         attempt = Attempt(source, decision, event)
-        wording.introduce(app, self._report, attempt)
         if isinstance(decision, Refuse):
             attempt.end("refused", decision.reason, decision.hint)
         return attempt
@@ -76,6 +92,7 @@ class Flow:
 
     def _make_ready(self, attempt: Attempt) -> None:
         """Find or prepare what the decision needs, and write the intent down."""
+        wording.introduce(self._app, self._report, attempt)
         if attempt.verdict:
             return
         try:
@@ -135,21 +152,30 @@ class Flow:
     def _accepted(self, attempts: Sequence[Attempt]) -> bool:
         """Move the refs, all or none; from here on the push has happened."""
         if not any(attempt.verdict for attempt in attempts):
-            try:
-                self._acceptance.accept([attempt.update for attempt in attempts])
-            except Superseded as error:
-                attempts[0].end("superseded", error.message)
-            except RefsMoved as error:
-                attempts[0].end("refused", error.message, _FETCH)
-            else:
-                self._adopt_head(attempts)
-                return True
+            self._accept(attempts)
+        if not any(attempt.verdict for attempt in attempts):
+            self._adopt_head(attempts)
+            return True
         for attempt in attempts:
             if attempt.verdict is None:
                 attempt.end("refused", "another ref of this atomic push was refused")
             if not attempt.ended_with("superseded"):
                 attempt.put_back = self._acceptance.decline(attempt.update)
         return False
+
+    def _accept(self, attempts: Sequence[Attempt]) -> None:
+        """Move the refs; where that cannot be done, one attempt gets to know why."""
+        first = attempts[0]
+        try:
+            self._acceptance.accept([attempt.update for attempt in attempts])
+        except Superseded as error:
+            first.end("superseded", error.message)
+        except RefsMoved as error:
+            first.end("refused", error.message, _FETCH)
+        except (OSError, SystemFailed) as error:  # moved, and perhaps not on disk
+            first.end("failed", f"the refs could not be moved: {error}")
+            for attempt in attempts:
+                self._acceptance.take_back(attempt.update)
 
     def _adopt_head(self, attempts: Sequence[Attempt]) -> None:
         for attempt in attempts:
@@ -168,6 +194,9 @@ class Flow:
             self._go_back(attempt, error)
         else:
             attempt.end(wording.outcome(attempt.decision))
+            if isinstance(attempt.decision, Deploy):
+                keep = attempt.source.config.releases.keep
+                self._app.ledger.set_setting("keep", str(keep))
 
     def _go_back(self, attempt: Attempt, error: OSError | GitdeployError) -> None:
         """Undo a flip that failed: the chain and its links first, then the ref."""
@@ -186,13 +215,16 @@ class Flow:
     def _end(self, attempt: Attempt) -> Verdict:
         verdict = attempt.verdict
         assert verdict is not None
-        self._app.ledger.deployments.end(
-            attempt.event.id,
-            verdict.word,
-            reason=verdict.reason,
-            seconds=attempt.watch.seconds,
-            timings=self._report.timings,
-            release=attempt.release.number if attempt.release else None,
-        )
-        wording.conclude(self._app, self._report, attempt)
+        try:
+            self._app.ledger.deployments.end(
+                attempt.event.id,
+                verdict.word,
+                reason=verdict.reason,
+                seconds=attempt.watch.seconds,
+                timings=self._report.timings,
+                release=attempt.release.number if attempt.release else None,
+            )
+            wording.conclude(self._app, self._report, attempt)
+        except SystemFailed as error:  # it has happened all the same
+            self._report.line("warning", error.message)
         return verdict

@@ -2,32 +2,13 @@
 
 import os
 
-from gitdeploy.config import DEFAULTS
 from gitdeploy.deploy.app import App
-from gitdeploy.deploy.facts import read_source
-from gitdeploy.deploy.recover import locked
-from gitdeploy.deploy.report import Report
-from gitdeploy.errors import GitdeployError
 from gitdeploy.model import CHAINS, Release
 from gitdeploy.retention import releases_to_prune
 from gitdeploy.running import names_in_use
 from gitdeploy.system import files
 
-__all__ = ["prune", "prune_after_push", "to_prune"]
-
-
-def prune_after_push(app: App, report: Report) -> None:
-    """Prune if there is something to prune; a failure is a warning, no more.
-
-    Somebody who works on the app meanwhile will prune afterwards.
-    """
-    try:
-        if not to_prune(app, None):
-            return
-        with locked(app, "prune", wait_s=0, tell=lambda _: None):
-            prune(app, keep=None, dry_run=False)
-    except (GitdeployError, OSError) as error:
-        report.line("warning", f"old releases could not be removed: {error}")
+__all__ = ["prune", "to_prune"]
 
 
 def prune(app: App, *, keep: int | None, dry_run: bool) -> list[Release]:
@@ -36,7 +17,7 @@ def prune(app: App, *, keep: int | None, dry_run: bool) -> list[Release]:
     Args:
         app: The app, whose lock is held.
         keep: How many ready releases to keep besides those on a link; None: as
-            deploy.toml of what is live says.
+            deploy.toml of the newest deployment said.
         dry_run: Only return what would be removed.
 
     Changes: the ledger, the chains first, then directories and logs. Safe to
@@ -60,12 +41,10 @@ def prune(app: App, *, keep: int | None, dry_run: bool) -> list[Release]:
 def to_prune(app: App, keep: int | None) -> list[Release]:
     """Return the releases that `prune` would remove, oldest first."""
     releases, shown = app.ledger.releases.on_disk(), _on_links(app)
-    if not releases_to_prune(releases, keep=0, protected=shown):
-        return []  # nothing could go, whatever a deploy.toml says
     if keep is None:
         keep = _keep(app)
     candidates = releases_to_prune(releases, keep=keep, protected=shown)
-    used = names_in_use(app.layout.releases)
+    used = names_in_use(app.layout.releases) if candidates else set()
     return [release for release in candidates if release.name not in used]
 
 
@@ -78,15 +57,12 @@ def _on_links(app: App) -> set[int]:
 
 
 def _keep(app: App) -> int:
-    """Return how many to keep, as deploy.toml of the newest live commit says."""
-    heads = [app.ledger.chains.read(name).head for name in CHAINS]
-    live = [head for head in heads if head and head.commit]
-    if not live:
-        return DEFAULTS.releases.keep
-    newest = max(live, key=lambda head: head.release)
-    assert newest.commit is not None
-    source = read_source(app, newest.ref or "refs/heads/main", newest.commit)
-    return source.config.releases.keep
+    """Return how many to keep, as deploy.toml of the newest deployment said."""
+    if said := app.ledger.setting("keep"):
+        return int(said)
+    from gitdeploy.config import DEFAULTS
+
+    return DEFAULTS.releases.keep
 
 
 def _remove_directories(app: App) -> None:

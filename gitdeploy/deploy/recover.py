@@ -69,22 +69,21 @@ def missed(app: App) -> list[RefUpdate]:
 
 
 def _finish(app: App, event: Deployment) -> str:
-    if event.state == "intended" and _ref_moved(app, event):
+    what = f"{event.action} of {event.ref or event.chain}"
+    if event.state != "changed" and not _ref_moved(app, event):
+        app.ledger.deployments.end(event.id, "abandoned", reason="interrupted")
+        return f"{what} was interrupted; abandoned"
+    if event.state == "intended":
         _change(app, event)
-        event = app.ledger.deployments.get(event.id)
-    if event.state == "changed" or (
-        event.state == "intended" and _ref_moved(app, event)
-    ):
-        show(app)
-        verdict = _verdict(event)
-        app.ledger.deployments.end(event.id, verdict, reason="finished after a crash")
-        return f"{event.action} of {event.ref or event.chain} was finished: {verdict}"
-    app.ledger.deployments.end(event.id, "abandoned", reason="interrupted")
-    return f"{event.action} of {event.ref or event.chain} was interrupted; abandoned"
+    show(app)
+    verdict = _verdict(event)
+    app.ledger.deployments.end(event.id, verdict, reason="finished after a crash")
+    return f"{what} was finished: {verdict}"
 
 
 def _ref_moved(app: App, event: Deployment) -> bool:
-    if event.ref is None or event.old is None or event.new is None:
+    """Return whether the ref says that what was intended has happened."""
+    if event.state != "intended" or not (event.ref and event.old and event.new):
         return False
     return app.repository.holds(RefUpdate(event.ref, event.old, event.new))
 

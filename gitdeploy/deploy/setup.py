@@ -1,30 +1,27 @@
 """An app made, or made whole again: repository, hooks, directories, ledger, links."""
 
 import os
-import shlex
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from gitdeploy.deploy.app import DEFAULT_LINKS, App, default_target, set_up_apps
 from gitdeploy.deploy.flip import show
+from gitdeploy.deploy.hook_files import install
 from gitdeploy.deploy.recover import locked
-from gitdeploy.errors import SystemFailed, UsageError
+from gitdeploy.errors import StateError, SystemFailed, UsageError
 from gitdeploy.layout import Layout, Public, check_app_name, colliding_app
 from gitdeploy.ledger import Ledger
 from gitdeploy.model import CHAINS
 from gitdeploy.repository import Repository
 from gitdeploy.system import files, process
-from gitdeploy.system.process import Surroundings
+from gitdeploy.system.surroundings import Surroundings
 
 __all__ = ["SetUp", "set_up"]
 
 _HOOKS: Final = ("proc-receive", "post-receive")
 _GATE_FROM: Final = (2, 29)
 _MOST_LINKS: Final = 100
-# A longer first line of a script is cut by older kernels (execve(2)).
-_SHEBANG_BYTES: Final = 127
 
 # Findings of fsck that old, honest repositories have; they harm nobody here.
 _HARMLESS: Final = (
@@ -92,6 +89,7 @@ def set_up(  # noqa: PLR0913 - the options of the verb
 
     Raises:
         UsageError: The name, the number or the target cannot be.
+        StateError: The app was set up before, and its ledger is lost.
         SystemFailed: A directory is not writable, or git is missing or too old.
     """
     check_app_name(name)
@@ -109,6 +107,7 @@ def set_up(  # noqa: PLR0913 - the options of the verb
         can = _git_version(surroundings) >= _GATE_FROM
         with_gate = work.gate(app, wanted=gate, possible=can)
         work.links(app, target, links)
+        files.sync_filesystems([root, app.public.target])
     return SetUp(app, tuple(work.changes), with_gate)
 
 
@@ -148,7 +147,7 @@ class _Work:
         if changed := repository.configure(_SETTINGS):
             self.changes.append(f"configured {path}: {', '.join(changed)}")
         for hook in _HOOKS:
-            if _install(hook, path / "hooks" / hook):
+            if install(hook, path / "hooks" / hook):
                 self.changes.append(f"installed {path / 'hooks' / hook}")
 
     def gate(self, app: App, *, wanted: bool | None, possible: bool) -> bool:
@@ -198,8 +197,16 @@ def _check_place(layout: Layout, public: Public) -> None:
         raise UsageError(f"{target} cannot be the target: it is the app's own")
     if (layout.repository / ".git").exists():
         raise UsageError(f"{layout.repository} is not a bare repository")
-    if layout.app not in others:
-        _refuse_strangers(None, public)
+    if layout.app in others:
+        return
+    if layout.home == default_target(layout.root):
+        raise UsageError(f"{layout.app} is where links go; choose another name")
+    if layout.releases.is_dir() and os.listdir(layout.releases):
+        raise StateError(
+            f"{layout.ledger}: the ledger is missing",
+            hint=f"gitdeploy repair --from-links {layout.app}",
+        )
+    _refuse_strangers(None, public)
 
 
 def _refuse_strangers(before: Public | None, after: Public) -> None:
@@ -228,43 +235,6 @@ def _remove_extra(before: Public, after: Public) -> list[Path]:
 
 def _all_names(public: Public) -> list[str]:
     return [name for chain in CHAINS for name in public.names(chain)] + [*public.heads]
-
-
-def _install(hook: str, place: Path) -> bool:
-    """Put a hook in its place unless it is there; return whether it was not."""
-    stub = _stubs() / hook
-    lines = stub.read_text().splitlines(keepends=True)
-    wanted = "".join([_first_lines(_interpreter()), *lines[1:]])
-    if place.is_file() and place.read_text() == wanted and os.access(place, os.X_OK):
-        return False
-    files.make_directory(place.parent)
-    files.write_whole(place, wanted.encode(), 0o755)
-    return True
-
-
-def _stubs() -> Path:
-    """Return where the hooks are: in the installed package, or in its checkout."""
-    package = Path(__file__).parent.parent
-    installed = package / "hooks" / "stubs"
-    return installed if installed.is_dir() else package.parent / "hooks"
-
-
-def _interpreter() -> str:
-    """Return this installation's Python, by the same name however it was started."""
-    python = os.path.join(sys.prefix, "bin", "python3")
-    return python if os.access(python, os.X_OK) else sys.executable
-
-
-def _first_lines(interpreter: str) -> str:
-    """Return what makes the kernel start this interpreter, isolated (-I).
-
-    A path that a first line cannot hold goes through sh, which then starts Python
-    on the same file: to Python these lines are a string.
-    """
-    line = f"#!{interpreter} -I\n"
-    if " " not in interpreter and len(line.encode()) <= _SHEBANG_BYTES:
-        return line
-    return f"#!/bin/sh\n'''exec' {shlex.quote(interpreter)} -I \"$0\" \"$@\"\n' '''\n"
 
 
 def _git_version(surroundings: Surroundings) -> tuple[int, ...]:

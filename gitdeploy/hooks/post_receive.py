@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterable, Mapping
 
 from gitdeploy.deploy.app import App
+from gitdeploy.deploy.tidy import tidy_up
 from gitdeploy.door import guarded
 from gitdeploy.hooks import app_here, report_to_pusher
 from gitdeploy.model import RefUpdate
@@ -24,7 +25,7 @@ def _serve(stdin: Iterable[bytes], environ: Mapping[str, str]) -> int:
     updates = tuple(_update(line) for line in stdin)
     with app_here(environ) as app:
         accepted = _deploy_the_rest(app, updates, _options(environ))
-        _tidy_up(app)
+        tidy_up(app, report_to_pusher())
     return 0 if accepted else 1
 
 
@@ -42,12 +43,6 @@ def _deploy_the_rest(
     acceptance = Afterwards(app.repository)
     verdicts = receive(app, Push(rest, options), acceptance, report_to_pusher())
     return all(verdict.accepted for verdict in verdicts)
-
-
-def _tidy_up(app: App) -> None:
-    from gitdeploy.deploy.prune import prune_after_push
-
-    prune_after_push(app, report_to_pusher())
 
 
 def _update(line: bytes) -> RefUpdate:

@@ -61,12 +61,14 @@ class Ledger:
         }
 
     def setting(self, name: str) -> str | None:
-        """Return what `setup` was told; None where it was not."""
+        """Return what `set_setting` remembered; None where it was not called."""
         row = self._database.row("SELECT value FROM setting WHERE name = ?", name)
         return None if row is None else str(row["value"])
 
     def set_setting(self, name: str, value: str) -> None:
-        """Remember what `setup` was told."""
+        """Remember a setting."""
+        if self.setting(name) == value:
+            return
         self._database.execute(
             "INSERT INTO setting VALUES (?, ?)"
             " ON CONFLICT (name) DO UPDATE SET value = excluded.value",

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from gitdeploy.system import process
-from gitdeploy.system.process import Surroundings
+from gitdeploy.system.surroundings import Surroundings
 
 __all__ = ["Git"]
 

@@ -2,13 +2,12 @@
 
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 from gitdeploy.errors import SystemFailed
 
-__all__ = ["CommandFailed", "Surroundings", "run", "start"]
+__all__ = ["CommandFailed", "run", "start"]
 
 
 class CommandFailed(SystemFailed):
@@ -25,29 +24,6 @@ class CommandFailed(SystemFailed):
         words = " ".join(argv[:1]) or "command"
         last = self.stderr.splitlines()[-1] if self.stderr else "it said nothing"
         super().__init__(f"{words} exited with {code}: {last}")
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What the door took from the environment; nobody below it looks there."""
-
-    path: str
-    home: str
-    lang: str
-    user: str
-    shell: str
-    tmpdir: str
-
-    def environment(self) -> dict[str, str]:
-        """Return the variables every child gets, and no others."""
-        return {
-            "PATH": self.path,
-            "HOME": self.home,
-            "LANG": self.lang,
-            "USER": self.user,
-            "SHELL": self.shell,
-            "TMPDIR": self.tmpdir,
-        }
 
 
 def run(

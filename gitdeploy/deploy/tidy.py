@@ -1,0 +1,38 @@
+"""What is done after a push that nobody waits for: old releases go, git packs."""
+
+import os
+from typing import Final
+
+from gitdeploy.deploy.app import App
+from gitdeploy.deploy.prune import prune, to_prune
+from gitdeploy.deploy.report import Report
+from gitdeploy.errors import GitdeployError
+
+__all__ = ["tidy_up"]
+
+# git's own estimate: one of 256 directories counted (git-gc(1), gc.auto).
+_MANY_LOOSE_IN_ONE: Final = 8
+
+
+def tidy_up(app: App, report: Report) -> None:
+    """Prune and pack if there is reason to; a failure is a warning, no more.
+
+    Somebody who works on the app meanwhile will prune afterwards.
+    """
+    try:
+        if to_prune(app, None):
+            from gitdeploy.deploy.recover import locked
+
+            with locked(app, "prune", wait_s=0, tell=lambda _: None):
+                prune(app, keep=None, dry_run=False)
+        if _loose_in_one(app) > _MANY_LOOSE_IN_ONE:
+            app.repository.maintain()
+    except (GitdeployError, OSError) as error:
+        report.line("warning", f"tidying up after the push failed: {error}")
+
+
+def _loose_in_one(app: App) -> int:
+    try:
+        return len(os.listdir(app.layout.repository / "objects" / "17"))
+    except FileNotFoundError:
+        return 0

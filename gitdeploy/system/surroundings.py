@@ -1,0 +1,28 @@
+"""What every child of ours gets of the environment; imports nothing that starts one."""
+
+from dataclasses import dataclass
+
+__all__ = ["Surroundings"]
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What the door took from the environment; nobody below it looks there."""
+
+    path: str
+    home: str
+    lang: str
+    user: str
+    shell: str
+    tmpdir: str
+
+    def environment(self) -> dict[str, str]:
+        """Return the variables every child gets, and no others."""
+        return {
+            "PATH": self.path,
+            "HOME": self.home,
+            "LANG": self.lang,
+            "USER": self.user,
+            "SHELL": self.shell,
+            "TMPDIR": self.tmpdir,
+        }
