@@ -86,7 +86,7 @@ def _seed_file(committed: Path, shared: Path) -> None:
     place = shlex.quote(str(shared))
     raise ReleaseFailed(
         f"shared file {posixpath.basename(shared)} does not exist on the server yet",
-        hint=f"there: install -D -m 600 /dev/null {place}  and fill it",
+        hint=f"on the server: install -D -m 600 /dev/null {place}",
     )
 
 

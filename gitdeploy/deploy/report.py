@@ -13,6 +13,7 @@ __all__ = ["Report"]
 _WIDTH: Final = 72
 _WORD: Final = 12
 _OUTPUT: Final = 240
+_COMMAND: Final = 44
 
 
 class Report:
@@ -48,11 +49,15 @@ class Report:
         """Tell whom a push waits for."""
         self._tell("waiting", text)
 
+    def copyable(self, word: str, text: str) -> None:
+        """Tell what somebody will copy: one line, however long it is."""
+        self._client.line(f"{_start(word)}{printable(text)}")
+
     def begin(self, step: str, command: str) -> None:
         """Announce a step; told when it has output, else `end` tells it whole."""
         if self.log:
             self.log.heading(f"{step}  {command}")
-        self._announced = (step, command)
+        self._announced = (step, fit(command, _COMMAND))
         self._told = False
 
     def output(self, text: str) -> None:
@@ -71,7 +76,8 @@ class Report:
         self._tell(step, "done" if self._told else command, seconds)
 
     def _tell(self, word: str, text: str, seconds: float | None = None) -> None:
-        start = f"  {fit(word, _WORD):<{_WORD}}  "
+        """Tell in as many lines as it takes; the time stands on the first."""
+        start = _start(word)
         took = "" if seconds is None else f"  {human_time(seconds)}"
         room = _WIDTH - len(start) - len(took)
         lines = textwrap.wrap(
@@ -81,3 +87,7 @@ class Report:
         self._client.line(f"{start}{first:<{room}}{took}".rstrip())
         for more in rest:
             self._client.line(f"{'':<{len(start)}}{more}")
+
+
+def _start(word: str) -> str:
+    return f"  {fit(word, _WORD):<{_WORD}}  "

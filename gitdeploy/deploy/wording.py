@@ -94,7 +94,7 @@ def _deployed(app: App, report: Report, attempt: Attempt) -> None:
         return
     if chain == "dev":
         branch = attempt.update.short
-        report.line("back with", f"git revert HEAD && git push server {branch}")
+        report.copyable("back with", f"git revert HEAD && git push server {branch}")
     else:
         was = f"release {head.release}"
         by = f" ({short_ref(head.ref)})" if head.ref else ""
@@ -125,9 +125,10 @@ def _said_no(app: App, report: Report, attempt: Attempt, word: str) -> None:
     assert verdict is not None
     report.line(word, verdict.reason, attempt.watch.seconds if failure else None)
     if verdict.hint:
-        report.line("hint", verdict.hint)
+        report.copyable("hint", verdict.hint)
     if attempt.release and failure:
-        report.line("full log", f"gitdeploy logs {app.name} {attempt.release.number}")
+        number = attempt.release.number
+        report.copyable("full log", f"gitdeploy logs {app.name} {number}")
     if attempt.put_back:
         update = attempt.update
         was = "is gone" if update.creates else f"is at {update.old[:7]}"
