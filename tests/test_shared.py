@@ -98,7 +98,7 @@ def test_a_shared_file_that_exists_nowhere_is_refused_with_the_command(place):
     with pytest.raises(ReleaseFailed, match=r"shared file \.env does not exist") as no:
         place.link(files=(".env",))
     assert not (place.release / ".env").is_symlink()
-    command = re.fullmatch(r"there: (.*)  and fill it", no.value.hint)
+    command = re.fullmatch(r"on the server: (.*)", no.value.hint)
     assert command
     process.run("sh", "-c", command[1])
     place.link(files=(".env",))
@@ -110,7 +110,7 @@ def test_a_shared_file_that_exists_nowhere_is_refused_with_the_command(place):
 def test_a_missing_file_in_a_folder_is_refused_with_a_command_that_makes_both(place):
     with pytest.raises(ReleaseFailed) as no:
         place.link(files=("a b/c/.env",))
-    command = no.value.hint.removeprefix("there: ").removesuffix("  and fill it")
+    command = no.value.hint.removeprefix("on the server: ")
     process.run("sh", "-c", command)
     place.link(files=("a b/c/.env",))
 
