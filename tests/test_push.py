@@ -479,6 +479,28 @@ def test_an_empty_tree_is_refused(shop: Story) -> None:
     refused(ada.push("main"), "main", "no files")
 
 
+@pytest.mark.parametrize(
+    ("right", "odd"),
+    [
+        ("+0000\n", "+051800\n"),
+        (" <", "<"),
+        ("> ", ">"),
+    ],
+    ids=["a time zone that is none", "no space before", "no space after the address"],
+)
+def test_the_harmless_sins_of_old_repositories_are_forgiven(
+    shop: Story, right: str, odd: str
+) -> None:
+    """Nobody rewrites history to be able to deploy; what means harm is refused."""
+    server, ada = shop
+    ada.commit("first", **{"index.html": "one"})
+    raw = ada.git("cat-file", "commit", "HEAD").stdout
+    words = ("hash-object", "-t", "commit", "-w", "--stdin", "--literally")
+    old = ada.git(*words, stdin=raw.replace(right, odd, 1)).stdout.strip()
+    pushed(ada.push(f"{old}:refs/heads/main"))
+    assert head(server, "shop-staging").startswith("1-")
+
+
 def test_steps_see_the_stated_environment_and_nothing_of_ours(shop: Story) -> None:
     """No GIT_*, no SSH_*, no descriptor of ours; their own and GITDEPLOY_*."""
     server, ada = shop

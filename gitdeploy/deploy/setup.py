@@ -27,9 +27,15 @@ _MOST_LINKS: Final = 100
 _HARMLESS: Final = (
     "badDate",
     "badDateOverflow",
+    "badEmail",
+    "badName",
     "badTimezone",
+    "missingEmail",
+    "missingNameBeforeEmail",
     "missingSpaceBeforeDate",
     "missingSpaceBeforeEmail",
+    "multipleAuthors",
+    "zeroPaddedDate",
     "zeroPaddedFilemode",
 )
 
