@@ -531,6 +531,16 @@ def test_that_configuration_does_break_a_plain_repository(tmp_path, make_work, h
     assert work.push("main", env=hostile).code != 0
 
 
+def test_how_large_a_push_may_be_is_the_operator_s_choice(server):
+    """A second set-up keeps it; every other setting is ours."""
+    server.setup("shop")
+    assert server.git("config", "receive.maxInputSize").stdout == "2g\n"
+    server.git("config", "receive.maxInputSize", "8g")
+    server.git("config", "receive.keepAlive", "99")
+    assert "receive.keepAlive" in server.setup("shop").stdout
+    assert server.git("config", "receive.maxInputSize").stdout == "8g\n"
+
+
 def test_an_app_whose_ledger_is_lost_is_not_set_up_over(server, work):
     """The way out is another verb, and it is named."""
     work.commit("one", a="one")

@@ -22,6 +22,7 @@ __all__ = ["SetUp", "set_up"]
 _HOOKS: Final = ("proc-receive", "post-receive")
 _GATE_FROM: Final = (2, 29)
 _MOST_LINKS: Final = 100
+_PUSH_LIMIT: Final = "receive.maxInputSize"
 
 # Findings of fsck that old, honest repositories have; they harm nobody here.
 _HARMLESS: Final = (
@@ -52,7 +53,6 @@ _SETTINGS: Final = {
     "receive.fsckObjects": "true",
     "receive.hideRefs": "refs/deploy",  # clients read them, only the server writes
     "receive.keepAlive": "1",
-    "receive.maxInputSize": "2g",
     **{f"receive.fsck.{finding}": "warn" for finding in _HARMLESS},
 }
 
@@ -150,7 +150,7 @@ class _Work:
             self.changes.append(f"made {path}")
         if repository.git("rev-parse", "--show-object-format") != b"sha1\n":
             raise UsageError(f"{path} names objects by SHA-256; that is not supported")
-        if changed := repository.configure(_SETTINGS):
+        if changed := repository.configure(_settings(repository)):
             self.changes.append(f"configured {path}: {', '.join(changed)}")
         for hook in _HOOKS:
             if install(hook, path / "hooks" / hook):
@@ -188,6 +188,12 @@ class _Work:
             self.changes += [f"linked {after.target / name}" for name in show(app)]
             gone = _remove_extra(before, after) if before else []
         self.changes += [f"removed {path}" for path in gone]
+
+
+def _settings(repository: Repository) -> dict[str, str]:
+    """Return what the repository shall have; how large a push may be is kept."""
+    limit = repository.setting(_PUSH_LIMIT) or "2g"
+    return {**_SETTINGS, _PUSH_LIMIT: limit}
 
 
 def _check_place(layout: Layout, public: Public) -> None:
