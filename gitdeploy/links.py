@@ -7,7 +7,7 @@ from pathlib import Path
 from gitdeploy.errors import StateError
 from gitdeploy.system import files
 
-__all__ = ["foreign", "read", "show"]
+__all__ = ["check", "read", "show"]
 
 
 def read(target: Path, names: Iterable[str]) -> dict[str, str | None]:
@@ -31,12 +31,7 @@ def show(target: Path, wanted: Mapping[str, str]) -> list[str]:
     Raises:
         StateError: Something that is not a link has the name; it is left alone.
     """
-    strangers = [name for name in wanted if foreign(target / name)]
-    if strangers:
-        raise StateError(
-            f"{target / strangers[0]} is not a link, so it is not ours to replace",
-            hint=f"mv {target / strangers[0]} somewhere else, then  gitdeploy repair",
-        )
+    check(target, wanted)
     changed = [name for name, held in wanted.items() if _held(target / name) != held]
     for name in changed:
         files.replace_link(target / name, wanted[name])
@@ -45,9 +40,18 @@ def show(target: Path, wanted: Mapping[str, str]) -> list[str]:
     return changed
 
 
-def foreign(path: Path) -> bool:
-    """Return whether something that is not a link has this name."""
-    return os.path.lexists(path) and not path.is_symlink()
+def check(target: Path, names: Iterable[str]) -> None:
+    """Say nothing if every name is free or a link's.
+
+    Raises:
+        StateError: Something that is not a link has a name; it is not ours.
+    """
+    for path in (target / name for name in names):
+        if os.path.lexists(path) and not path.is_symlink():
+            raise StateError(
+                f"{path} is not a link, so it is not ours to replace",
+                hint=f"move it away: mv {path} {path}.old",
+            )
 
 
 def _held(link: Path) -> str | None:

@@ -161,6 +161,41 @@ def test_a_lost_ledger_is_told_with_the_way_out_and_rebuilt_from_the_links(
     assert _name(shop, "shop-staging").startswith("3-")
 
 
+def test_a_stranger_at_a_link_s_place_is_told_before_anything_moves(
+    shop: Server, work: Work
+) -> None:
+    """The ref stays, the chain stays, and so does what is not ours."""
+    place = shop.target / "shop-dev-3"
+    place.unlink()
+    place.write_text("precious")
+    refs, status = shop.refs(), shop.status()
+    work.commit("three", **{"index.html": "three"})
+    said = work.push("main")
+    assert said.code == 1
+    assert f"{place} is not a link" in said.status("main").reason
+    assert len(shop.releases()) == 2
+    back = shop.gitdeploy("rollback", "shop", "dev", check=False)
+    assert back.returncode == 4
+    assert (shop.refs(), shop.status()["chains"]) == (refs, status["chains"])
+    assert place.read_text() == "precious"
+    place.unlink()
+    assert work.push("main").code == 0
+
+
+def test_a_ledger_half_rebuilt_is_not_taken_for_one(shop: Server) -> None:
+    """It would empty every link; the next attempt begins anew."""
+    links = shop.links()
+    for path in (shop.root / "shop").glob("ledger.db*"):
+        path.unlink()
+    half = shop.root / "shop" / "ledger.db.new"
+    half.write_bytes(b"half")
+    assert shop.gitdeploy("status", "shop", check=False).returncode == 4
+    shop.gitdeploy("repair", "--from-links", "shop")
+    shop.gitdeploy("repair", "shop")
+    assert shop.links() == links
+    assert not half.exists()
+
+
 def test_a_stopped_build_leaves_nothing_running_and_the_ref_where_it_was(
     server: Server, make_work: Callable[..., Work], tmp_path: Path
 ) -> None:

@@ -4,11 +4,11 @@ from gitdeploy import links
 from gitdeploy.chain import Chain
 from gitdeploy.decide import RESERVED
 from gitdeploy.deploy.app import App
-from gitdeploy.errors import StateError
+from gitdeploy.errors import GitdeployError, StateError
 from gitdeploy.model import CHAINS, ChainName, Entry
 from gitdeploy.system import clock
 
-__all__ = ["check_showable", "flip", "show"]
+__all__ = ["check_links", "check_showable", "flip", "go_back", "show"]
 
 
 def flip(app: App, event: int, chain: Chain, *, forward: bool, why: str) -> None:
@@ -30,6 +30,28 @@ def flip(app: App, event: int, chain: Chain, *, forward: bool, why: str) -> None
     show(app, forward=forward)
 
 
+def check_links(app: App, name: ChainName) -> None:
+    """Say nothing if the links of a chain are links, or free to be made.
+
+    Raises:
+        StateError: Something that is not a link has a link's name.
+    """
+    links.check(app.public.target, [*app.public.names(name), *app.public.heads])
+
+
+def go_back(app: App, before: Chain) -> str:
+    """Make a chain what it was before a flip that failed; say if even that fails.
+
+    Changes: the ledger, then the links and `refs/deploy/*` as far as possible.
+    """
+    try:
+        app.ledger.chains.write(before)
+        show(app, forward=False)
+    except (OSError, GitdeployError) as error:
+        return f"; nor could they be put back: {error}"
+    return ""
+
+
 def show(app: App, *, forward: bool = True) -> list[str]:
     """Make the links and `refs/deploy/*` show the ledger; return the links changed.
 
@@ -41,15 +63,16 @@ def show(app: App, *, forward: bool = True) -> list[str]:
 
 
 def check_showable(app: App, chain: Chain) -> None:
-    """Say nothing if the head of a chain can be shown.
+    """Say nothing if a chain can be shown.
 
     A release behind the head whose directory is gone hinders nobody: its link
     resolves to the empty directory.
 
     Raises:
-        StateError: The directory of the head is gone.
+        StateError: The directory of the head is gone, or as `check_links`.
     """
     assert chain.head is not None
+    check_links(app, chain.name)
     directory = app.directory(app.ledger.releases.get(chain.head.release))
     if not directory.is_dir():
         raise StateError(

@@ -12,7 +12,7 @@ from gitdeploy.deploy.acceptance import Acceptance, Superseded
 from gitdeploy.deploy.app import App
 from gitdeploy.deploy.attempt import Attempt, Wanted
 from gitdeploy.deploy.facts import Source, content_id
-from gitdeploy.deploy.flip import check_showable, flip, show
+from gitdeploy.deploy.flip import check_links, check_showable, flip, go_back
 from gitdeploy.deploy.judge import Push, judge
 from gitdeploy.deploy.report import Report
 from gitdeploy.errors import GitdeployError, ReleaseFailed, StateError, SystemFailed
@@ -97,6 +97,8 @@ class Flow:
             return
         try:
             self._acceptance.check([attempt.update])
+            if chain := reached(attempt.decision):
+                check_links(self._app, chain)
             self._find_release(attempt)
             self._intend(attempt)
         except Superseded as error:
@@ -202,11 +204,7 @@ class Flow:
         """Undo a flip that failed: the chain and its links first, then the ref."""
         assert attempt.before is not None
         reason = f"the links could not be replaced: {error}"
-        try:
-            self._app.ledger.chains.write(attempt.before)
-            show(self._app, forward=False)
-        except (OSError, GitdeployError) as again:
-            reason += f"; nor could they be put back: {again}"
+        reason += go_back(self._app, attempt.before)
         self._acceptance.take_back(attempt.update)
         attempt.end("failed", reason, f"gitdeploy repair {self._app.name}")
 

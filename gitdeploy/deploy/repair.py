@@ -18,7 +18,7 @@ from gitdeploy.deploy.report import Report
 from gitdeploy.errors import StateError
 from gitdeploy.ledger import Ledger
 from gitdeploy.model import CHAINS, ChainName, Entry, RefUpdate, Release
-from gitdeploy.system import clock
+from gitdeploy.system import clock, files
 
 __all__ = ["rebuild_from_links", "repair"]
 
@@ -66,6 +66,8 @@ def rebuild_from_links(app: App, target: Path) -> list[str]:
     Returns:
         Sentences about what was found.
 
+    Changes: a ledger beside, then its name: half a ledger would empty the links.
+
     Raises:
         StateError: There is a ledger; nothing needs to be rebuilt.
     """
@@ -74,7 +76,10 @@ def rebuild_from_links(app: App, target: Path) -> list[str]:
             f"{app.layout.ledger} exists; it is not rebuilt over",
             hint=f"gitdeploy repair {app.name}",
         )
-    ledger = Ledger(app.layout.ledger, create=True)
+    beside = app.layout.ledger.with_name("ledger.db.new")
+    for path in app.layout.home.glob(f"{beside.name}*"):  # of one that was killed
+        files.remove_file(path)
+    ledger = Ledger(beside, create=True)
     ledger.set_setting("target", os.path.relpath(target, app.layout.root))
     found = {chain: _linked(app, target, chain) for chain in CHAINS}
     ledger.set_setting("links", str(max(map(len, found.values())) or 1))
@@ -85,7 +90,8 @@ def rebuild_from_links(app: App, target: Path) -> list[str]:
         for ref, id_ in app.repository.refs("refs/heads/", "refs/tags/").items():
             there = RefUpdate(ref, "0" * len(id_), id_)
             _leave_as_it_is(ledger, app.by, there, "the ledger was lost")
-    ledger.close()
+    ledger.close()  # the last to close it leaves one file, with all in it
+    files.replace_file(app.layout.ledger, beside)
     return [
         f"{chain} {position}: {directory.name}"
         for chain, directories in found.items()

@@ -13,11 +13,11 @@ from gitdeploy.chain import Chain
 from gitdeploy.deploy.app import App
 from gitdeploy.deploy.attempt import Wanted
 from gitdeploy.deploy.facts import read_source
-from gitdeploy.deploy.flip import check_showable, flip
+from gitdeploy.deploy.flip import check_showable, flip, go_back
 from gitdeploy.deploy.report import Report
-from gitdeploy.errors import NothingThere, UsageError
+from gitdeploy.errors import GitdeployError, NothingThere, UsageError
 from gitdeploy.ledger import dumps
-from gitdeploy.model import ChainName, Entry, Release, VerdictWord
+from gitdeploy.model import ChainName, Deployment, Entry, Release, VerdictWord
 from gitdeploy.system import clock, files
 from gitdeploy.system.clock import Stopwatch
 from gitdeploy.system.signals import undisturbed
@@ -190,12 +190,21 @@ def _move(
         if after == before:
             word = "unchanged"
         else:
-            forward = action not in ("rollback", "rollforward")
-            flip(app, event.id, after, forward=forward, why=f"{action} by {app.by}")
+            _flip_or_go_back(app, event, before, after)
         deployments.end(event.id, word, seconds=watch.seconds)
     releases = app.ledger.releases
     now, then = releases.get(after.head.release), releases.get(was) if was else None
     return Outcome(word, name, now, then)
+
+
+def _flip_or_go_back(app: App, event: Deployment, before: Chain, after: Chain) -> None:
+    forward = event.action not in ("rollback", "rollforward")
+    try:
+        flip(app, event.id, after, forward=forward, why=f"{event.action} by {app.by}")
+    except (OSError, GitdeployError) as error:
+        reason = f"the links could not be replaced: {error}{go_back(app, before)}"
+        app.ledger.deployments.end(event.id, "failed", reason=reason)
+        raise
 
 
 def _steps_to(chain: Chain, release: Release) -> int:

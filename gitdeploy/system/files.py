@@ -20,6 +20,7 @@ __all__ = [
     "remove",
     "remove_file",
     "remove_tree",
+    "replace_file",
     "replace_link",
     "room",
     "sync_directory",
@@ -52,6 +53,12 @@ def write_whole(path: Path, data: bytes, mode: int = 0o644) -> None:
         file.flush()
         os.fsync(fd)
     os.replace(beside, path)
+    sync_directory(path.parent)
+
+
+def replace_file(path: Path, by: Path) -> None:
+    """Give a file, whose content is durable, another's name on the same disk."""
+    os.replace(by, path)
     sync_directory(path.parent)
 
 
