@@ -35,8 +35,10 @@ class Pushed:
     """What it peels to; None where that is no commit."""
     tree: str | None
     toml: str | None
-    """The blob that is deploy.toml in that commit; None where there is none."""
+    """What is deploy.toml in that commit; None where there is none."""
     toml_bytes: int = 0
+    toml_type: str | None = None
+    """blob, where it is a file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +99,11 @@ class Repository:
         return _object(answer)[1]
 
     def _batch_check(self, questions: Sequence[str]) -> list[str]:
-        stdin = "".join(f"{question}\n" for question in questions).encode()
-        return self.git("cat-file", "--batch-check", stdin=stdin).decode().splitlines()
+        stdin = "".join(f"{question}\n" for question in questions).encode(
+            "utf-8", "surrogateescape"
+        )
+        said = self.git("cat-file", "--batch-check", stdin=stdin)
+        return said.decode("utf-8", "surrogateescape").removesuffix("\n").split("\n")
 
     def listing(self, tree: str) -> dict[str, str]:
         """Return every file below a tree: paths and blob ids."""
@@ -118,8 +123,9 @@ class Repository:
         lines = self.git(
             "for-each-ref", "--format=%(objectname) %(refname)", "--", *prefixes
         )
-        words = lines.decode("utf-8", "surrogateescape").split()
-        return dict(zip(words[1::2], words[::2], strict=True))
+        entries = lines.decode("utf-8", "surrogateescape").split("\n")
+        pairs = (entry.partition(" ") for entry in entries if entry)
+        return {ref: id_ for id_, _, ref in pairs}
 
     def find(self, words: str) -> RefUpdate | None:
         """Return what a person's words for a ref or commit stand for, as a creation.
@@ -132,6 +138,8 @@ class Repository:
         for name in names:
             if name in refs:
                 return RefUpdate(name, _NO_ID, refs[name])
+        if not words.isprintable():
+            return None
         (answer,) = self._batch_check([f"{words}^{{commit}}"])
         type_, id_, _size = _object(answer)
         if type_ != "commit" or id_ is None:
@@ -276,17 +284,13 @@ def _pushed(
 ) -> Pushed:
     if commit[0] != "commit":
         return Pushed(itself[0] or "missing", None, None, None)
-    is_blob = toml[0] == "blob"
-    return Pushed(
-        itself[0] or "missing",
-        commit[1],
-        tree[1],
-        toml[1] if is_blob else None,
-        toml[2],
-    )
+    return Pushed(itself[0] or "missing", commit[1], tree[1], *toml[1:], toml[0])
 
 
 def _last_clause(stderr: str) -> str:
     """Return git's reason without the words before it that only repeat the ref."""
-    line = stderr.splitlines()[-1] if stderr else "git did not say why"
-    return line.removeprefix("fatal: ").removeprefix("prepare: ")
+    lines = stderr.splitlines() or ["git did not say why"]
+    line = next((x for x in lines if x.startswith(("fatal: ", "error: "))), lines[-1])
+    for word in ("fatal: ", "error: ", "prepare: "):
+        line = line.removeprefix(word)
+    return line

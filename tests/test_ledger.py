@@ -46,7 +46,7 @@ def changed(ledger, chain, why="test", at=NOW):
     event = ledger.deployments.begin("stage", by="ada", started=NOW, chain=chain.name)
     head = chain.head.release if chain.head else None
     ledger.deployments.intend(
-        event.id, release=head, from_release=None, plan=dumps(chain)
+        event.id, release=head, from_release=None, plan=dumps(chain, chain)
     )
     ledger.change(event.id, chain, at=at, why=why)
     return event
@@ -510,6 +510,6 @@ def test_writing_one_chain_leaves_the_other(five, one, other):
     assert five.chains.read("prod").undone == other.undone
 
 
-@given(STORED)
-def test_a_chain_survives_being_an_intent(chain):
-    assert loads(dumps(chain)) == chain
+@given(STORED, STORED)
+def test_a_chain_survives_being_an_intent(chain, other):
+    assert loads(dumps(chain, other)) == (chain, other)

@@ -30,9 +30,11 @@ from gitdeploy.deploy import look, roll
 from gitdeploy.deploy.app import App
 from gitdeploy.deploy.prune import prune
 from gitdeploy.deploy.recover import locked
+from gitdeploy.deploy.report import Report
 from gitdeploy.door import surroundings
 from gitdeploy.errors import NothingThere
 from gitdeploy.model import Entry
+from gitdeploy.system.client import Client
 
 LONG = os.environ.get("GITDEPLOY_LONG") == "1"
 LINKS = 3
@@ -283,7 +285,7 @@ class Machine(RuleBasedStateMachine):
     def _release(self) -> None:
         dev, prod = self.model.chains["dev"], self.model.chains["prod"]
         self._act(
-            roll.release_staged,
+            lambda app: roll.release_staged(app, Report(Client(None))),
             (lambda: prod.put(Placed(dev.trees[0], None))) if dev.trees else None,
         )
 

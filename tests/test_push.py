@@ -330,6 +330,75 @@ def test_prod_with_shared_state_of_its_own_gets_a_release_of_its_own(
     assert server.history()[0]["verdict"] == "unchanged"
 
 
+def test_releasing_on_the_server_heeds_whose_shared_state_it_is(shop: Story) -> None:
+    """Prod never runs on dev's .env."""
+    server, ada = shop
+    for chain in ("dev", "prod"):
+        server.gitdeploy("env", "shop", "--chain", chain, "set", f"WHO={chain}")
+    toml = '[shared]\nfiles = [".env"]\nscope = "chain"\n'
+    ada.commit("first", **{"deploy.toml": toml})
+    pushed(ada.push("main"))
+    server.gitdeploy("release", "shop")
+    live = server.link("shop")
+    assert live is not None
+    assert live != server.link("shop-staging")
+    assert (live / ".env").read_text() == "WHO=prod\n"
+
+
+def test_one_of_our_releases_can_be_deployed_by_its_path(shop: Story) -> None:
+    """It stays one release; anything else of the app is refused."""
+    server, ada = shop
+    ada.commit("first", **{"index.html": "one"})
+    pushed(ada.push("main"))
+    staged = server.link("shop-staging")
+    assert staged is not None
+    server.gitdeploy("deploy", "shop", str(server.target / "shop-dev-1"), "prod")
+    assert server.link("shop") == staged
+    assert len(server.releases()) == 1
+    no = server.gitdeploy(
+        "deploy", "shop", str(server.root / "shop/shared"), "prod", check=False
+    )
+    assert no.returncode == 2
+
+
+def test_a_build_that_fails_for_the_branch_fails_for_the_tag_as_well(
+    shop: Story, tmp_path: Path
+) -> None:
+    """One push builds one content once."""
+    server, ada = shop
+    runs = tmp_path / "runs"
+    toml = f"[[build.steps]]\nrun = 'echo ran >> {runs}; test $(wc -l < {runs}) -ge 2'"
+    ada.commit("first", **{"deploy.toml": toml})
+    ada.tag("v1")
+    said = ada.push("main", "v1")
+    assert said.status("main").reason == said.status("v1").reason
+    assert runs.read_text().split() == ["ran"]
+    assert head(server, "shop") == "empty"
+
+
+def test_a_branch_nothing_is_staged_from_any_more_can_be_deleted(shop: Story) -> None:
+    """What is staged says which branches are."""
+    server, ada = shop
+    ada.commit("first", **{"index.html": "one"})
+    pushed(ada.push("main"))
+    refused(ada.push(":main"), "main", "is not deleted")
+    ada.commit("second", **{"deploy.toml": '[refs]\nstage = ["live"]\n'})
+    pushed(ada.push("main:live"))
+    server.git("symbolic-ref", "HEAD", "refs/heads/live")
+    pushed(ada.push(":main"))
+    assert "refs/heads/main" not in server.refs()
+    refused(ada.push(":live"), "live", "is not deleted")
+
+
+def test_a_build_that_removes_its_release_has_failed(shop: Story) -> None:
+    """Nothing without a directory is ever ready."""
+    server, ada = shop
+    toml = "[[build.steps]]\nrun = 'cd ..; rm -rf \"$GITDEPLOY_RELEASE_DIR\"'"
+    ada.commit("first", **{"deploy.toml": toml})
+    refused(ada.push("main"), "main", "removed the release's directory")
+    assert server.releases()[0]["state"] == "failed"
+
+
 BAD_INPUT: dict[str, tuple[dict[str, str | bytes], str]] = {
     "deploy.toml is no TOML": ({"deploy.toml": "[refs\n"}, "should be TOML"),
     "deploy.toml is not UTF-8": ({"deploy.toml": b"a = '\xff'"}, "should be UTF-8"),
@@ -355,6 +424,14 @@ BAD_INPUT: dict[str, tuple[dict[str, str | bytes], str]] = {
         "timed out",
     ),
     "a path that is no folder": ({"deploy.toml": "[checkout]\npath = 'no'"}, "'no'"),
+    "outputs on a shared path": (
+        {
+            "deploy.toml": "[shared]\ndirs = ['st']\n[[build.steps]]\nrun = 'x'\n"
+            "inputs = ['a']\noutputs = ['st/cache']"
+        },
+        "build.steps[0].outputs",
+    ),
+    "deploy.toml is a folder": ({"deploy.toml/x": "a"}, "should be a file"),
     "a Git LFS pointer": (
         {
             "big.bin": "version https://git-lfs.github.com/spec/v1\n"

@@ -2,6 +2,7 @@
 
 import os
 import select
+import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -37,7 +38,7 @@ def test_a_push_that_died_after_its_ref_moved_is_finished(
     before = app.ledger.chains.read("dev")
     back = before.roll_back(1, "2026-01-01T00:00:00Z")
     update = RefUpdate("refs/heads/main", second, first)
-    event = _intended(app, "rollback", update, dumps(back), release=1, was=2)
+    event = _intended(app, "rollback", update, dumps(before, back), release=1, was=2)
     app.repository.move([update], why="test")
     app.ledger.close()
     assert shop.status()["pending"] is True
@@ -53,7 +54,7 @@ def test_a_push_that_died_before_its_ref_moved_is_abandoned(
 ) -> None:
     """Nothing public happens, and the next push just works."""
     before = app.ledger.chains.read("dev")
-    plan = dumps(before.roll_back(1, "2026-01-01T00:00:00Z"))
+    plan = dumps(before, before.roll_back(1, "2026-01-01T00:00:00Z"))
     update = RefUpdate("refs/heads/main", work.head, work.oid("HEAD~1"))
     event = _intended(app, "rollback", update, plan, release=1, was=2)
     app.ledger.close()
@@ -75,7 +76,7 @@ def test_a_chain_that_was_changed_and_not_shown_is_shown(
         "release", by="ada", started="2026-01-01T00:00:00Z", chain="prod"
     )
     app.ledger.deployments.intend(
-        event.id, release=2, from_release=1, plan=dumps(pushed)
+        event.id, release=2, from_release=1, plan=dumps(chain, pushed)
     )
     app.ledger.change(event.id, pushed, at="2026-01-01T00:00:00Z", why="test")
     app.ledger.close()
@@ -180,6 +181,51 @@ def test_a_stranger_at_a_link_s_place_is_told_before_anything_moves(
     assert place.read_text() == "precious"
     place.unlink()
     assert work.push("main").code == 0
+
+
+def test_a_change_that_was_put_back_before_its_ref_was_has_not_happened(
+    shop: Server, work: Work, app: App
+) -> None:
+    """Going back may be interrupted too: then the ref is put back as well."""
+    first, second = work.oid("HEAD~1"), work.head
+    before = app.ledger.chains.read("dev")
+    back = before.roll_back(1, "2026-01-01T00:00:00Z")
+    update = RefUpdate("refs/heads/main", second, first)
+    event = _intended(app, "rollback", update, dumps(before, back), release=1, was=2)
+    app.repository.move([update], why="test")
+    app.ledger.change(event, back, at="2026-01-01T00:00:00Z", why="test")
+    app.ledger.rewrite(before, at="2026-01-01T00:00:00Z", why="test")
+    app.ledger.close()
+    shop.gitdeploy("repair", "shop")
+    assert shop.refs()["refs/heads/main"] == second
+    assert _name(shop, "shop-staging").startswith("2-")
+    ended = next(e for e in shop.history() if e["id"] == event)
+    assert ended["verdict"] == "abandoned"
+    assert shop.status()["pending"] is False
+
+
+def test_a_live_release_that_is_gone_from_the_disk_is_not_passed_over(
+    shop: Server,
+) -> None:
+    """Its link resolves to the empty directory, and everybody who looks is told."""
+    live = shop.link("shop")
+    assert live is not None
+    shutil.rmtree(live)
+    mended = shop.gitdeploy("repair", "shop", check=False)
+    assert mended.returncode == 4
+    assert f"{live} is missing" in mended.stderr
+    assert _name(shop, "shop") == "empty"
+    assert "shop-prod-1 shows nothing" in shop.gitdeploy("status", "shop").stdout
+
+
+def test_a_push_says_which_other_refs_moved_unseen(shop: Server, work: Work) -> None:
+    """And what mends it."""
+    shop.git("update-ref", "refs/tags/by-hand", shop.refs()["refs/heads/main"])
+    work.commit("three", **{"index.html": "three"})
+    said = work.push("main")
+    assert said.code == 0
+    assert any("moved unseen" in line for line in said.remote_lines)
+    assert any("gitdeploy repair shop" in line for line in said.remote_lines)
 
 
 def test_a_ledger_half_rebuilt_is_not_taken_for_one(shop: Server) -> None:

@@ -16,7 +16,7 @@ from typing import Any, Final, TypeVar
 
 import click
 
-from gitdeploy.cli.acting import show_outcome
+from gitdeploy.cli.acting import progress, show_outcome
 from gitdeploy.cli.invoking import invoked
 from gitdeploy.cli.options import (
     app_argument,
@@ -117,7 +117,7 @@ def _release(app: str, target: Path | None) -> None:
     from gitdeploy.deploy.roll import release_staged
 
     with _at_work(app, target, "release") as known:
-        show_outcome(known, release_staged(known), as_json=False)
+        show_outcome(known, release_staged(known, progress()), as_json=False)
 
 
 @click.command()

@@ -32,6 +32,7 @@ from gitdeploy.system.terminal import count
 __all__ = ["command"]
 
 _PRIVATE: Final = 0o600
+_GROUP_TOO: Final = 0o660
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,8 +189,17 @@ def _read(path: Path) -> str:
 
 
 def _write(path: Path, text: str) -> None:
+    """Replace the file; a group that may read it, such as the web server's, still may.
+
+    Nobody else ever may.
+    """
     files.make_directory(path.parent)
-    files.write_whole(path, _bytes(text), _PRIVATE)
+    if not path.exists():
+        files.write_whole(path, _bytes(text), _PRIVATE)
+        return
+    was = path.stat()
+    mode = (was.st_mode & _GROUP_TOO) | _PRIVATE
+    files.write_whole(path, _bytes(text), mode, group=was.st_gid)
 
 
 def _text(data: bytes) -> str:

@@ -17,7 +17,7 @@ from gitdeploy.cli.options import (
 )
 from gitdeploy.cli.screen import fields, show_json
 from gitdeploy.deploy.app import App, default_target, set_up_apps
-from gitdeploy.errors import GitdeployError, UsageError
+from gitdeploy.errors import GitdeployError, StateError, UsageError
 
 __all__ = ["command"]
 
@@ -82,12 +82,18 @@ def _locked(app: App, wait_s: float) -> AbstractContextManager[None]:
 
 
 def _mended(app: App, *, from_links: bool, target: Path | None) -> list[str]:
+    from gitdeploy.deploy.flip import missing
     from gitdeploy.deploy.recover import recover
     from gitdeploy.deploy.repair import rebuild_from_links, repair
 
     if from_links:
         return rebuild_from_links(app, target or default_target(app.layout.root))
-    return [*recover(app), *repair(app, progress())]
+    done = [*recover(app), *repair(app, progress())]
+    if gone := missing(app):
+        raise StateError(
+            gone[0], hint=f"gitdeploy redeploy {app.name}, or roll back past it"
+        )
+    return done
 
 
 def _show(done: dict[str, Sequence[str]], *, as_json: bool) -> None:

@@ -86,6 +86,8 @@ def _outside(place: Shape) -> str:
 
 def _lines(shape: Shape) -> Iterator[tuple[str, str]]:
     """Yield what a person should know besides."""
+    for sentence in shape["missing"]:
+        yield "missing", sentence
     if lock := shape["locked"]:
         yield "locked", f"by {lock['by']} {ago(lock['since'])}: {lock['reason']}"
     if running := shape["running"]:

@@ -264,6 +264,11 @@ class Config(Table, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         for key in ("activate", "deactivate", "checks"):
             refuse_too_many(getattr(self, key), f".{key}")
+        shared = placed(".shared.files", self.shared.files)
+        shared += placed(".shared.dirs", self.shared.dirs)
+        for n, step in enumerate(self.build.steps):
+            outputs = placed(f".build.steps[{n}].outputs", step.outputs)
+            refuse_overlap(shared + outputs)
 
     def env_for(self, chain: ChainName) -> dict[str, str]:
         """Return a new dict of the variables that commands on a chain see."""

@@ -69,6 +69,8 @@ def _deleted_tag(facts: Facts) -> Decision:
 
 
 def _deleted_stage_branch(facts: Facts) -> Decision:
+    if not facts.still_followed:
+        return Accept("branch deleted; nothing is staged from it any more")
     return Refuse(
         f"{facts.update.short} is staged from; a stage branch is not deleted",
         hint="take it out of  [refs] stage  first, and push that",

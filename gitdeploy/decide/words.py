@@ -125,6 +125,8 @@ class Facts:
     """Whether this very ref put the head of its chain there."""
     behind: int = 0
     """How many releases stand behind the head of the chain."""
+    still_followed: bool = True
+    """For a deletion: whether deploy.toml of what is live still has the ref deploy."""
     rebuild: bool = False
     """Whether the pusher asks for a new release of known content."""
     freeze: Freeze | None = None

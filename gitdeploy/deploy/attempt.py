@@ -8,6 +8,7 @@ from gitdeploy.config import Config
 from gitdeploy.decide import Accept, Decision, Deploy, Refuse, RollBack, Unchanged
 from gitdeploy.deploy.facts import Source, content_id
 from gitdeploy.errors import ReleaseFailed
+from gitdeploy.ledger import dumps
 from gitdeploy.model import (
     ChainName,
     Deployment,
@@ -69,6 +70,8 @@ class Attempt:
     built: bool = False
     """Whether the release was prepared for this update."""
     failure: ReleaseFailed | None = None
+    timings: tuple[tuple[str, float], ...] = ()
+    """Each timed stage of its preparation, with its seconds."""
     put_back: bool = False
     """Whether the ref had moved and was made what it was before."""
     verdict: Verdict | None = None
@@ -77,6 +80,13 @@ class Attempt:
     def update(self) -> RefUpdate:
         """What was pushed."""
         return self.source.update
+
+    @property
+    def plan(self) -> str:
+        """What its intent has to remember; empty where no chain is reached."""
+        if self.before is None or self.after is None:
+            return ""
+        return dumps(self.before, self.after)
 
     def end(self, word: VerdictWord, reason: str = "", hint: str = "") -> None:
         """Give the verdict."""

@@ -71,4 +71,6 @@ def _mask(shared: Path) -> Mask:
         return Mask()
     from gitdeploy.envfile import values
 
-    return Mask(values(env_file).values())
+    lines = env_file.read_text("utf-8", "surrogateescape").splitlines()
+    encoded = (line.partition("=")[2].strip("'\" \t") for line in lines)
+    return Mask([*values(env_file).values(), *encoded])

@@ -71,6 +71,7 @@ def gather(app: App, source: Source, *, rebuild: bool = False) -> Facts:
         refs=source.config.refs,
         rebuild=rebuild,
         freeze=app.ledger.freeze,
+        still_followed=not update.deletes or _still_followed(app, source),
     )
     if chain_name is None:
         return facts
@@ -104,6 +105,15 @@ def content_id(source: Source, chain: ChainName) -> str:
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
+def _still_followed(app: App, source: Source) -> bool:
+    """Return whether deploy.toml of what is staged makes the same of the ref."""
+    head = app.ledger.chains.read("dev").head
+    if head is None or head.commit is None:
+        return True
+    staged = read_source(app, source.update.ref, head.commit)
+    return staged.kind is source.kind
+
+
 def _looked_at(update: RefUpdate) -> str:
     return update.old if update.deletes else update.new
 
@@ -120,6 +130,8 @@ def _read_config(app: App, pushed: Pushed) -> tuple[Config, Refuse | None]:
     if pushed.toml is None:
         return DEFAULTS, None
     where = f"{DEPLOY_TOML} at {(pushed.commit or '')[:10]}"
+    if pushed.toml_type != "blob":
+        return DEFAULTS, Refuse(f"{where}: should be a file")
     if pushed.toml_bytes > _MOST_TOML_BYTES:
         return DEFAULTS, Refuse(f"{where}: should be at most 64 KiB")
     try:

@@ -1,14 +1,24 @@
 """The chain changes in the ledger, then the links and refs are made to show it."""
 
+from contextlib import suppress
+
 from gitdeploy import links
 from gitdeploy.chain import Chain
 from gitdeploy.decide import RESERVED
 from gitdeploy.deploy.app import App
-from gitdeploy.errors import GitdeployError, StateError
+from gitdeploy.errors import GitdeployError, StateError, SystemFailed
 from gitdeploy.model import CHAINS, ChainName, Entry
 from gitdeploy.system import clock
 
-__all__ = ["check_links", "check_showable", "flip", "go_back", "show"]
+__all__ = [
+    "check_links",
+    "check_showable",
+    "flip",
+    "go_back",
+    "missing",
+    "publish",
+    "show",
+]
 
 
 def flip(app: App, event: int, chain: Chain, *, forward: bool, why: str) -> None:
@@ -27,7 +37,9 @@ def flip(app: App, event: int, chain: Chain, *, forward: bool, why: str) -> None
         between is mended by whoever comes next: see `recover`.
     """
     app.ledger.change(event, chain, at=clock.now(), why=why)
-    show(app, forward=forward)
+    links.show(app.public.target, _wanted_links(app, forward=forward))
+    with suppress(SystemFailed):  # of second rank; the next flip publishes all of it
+        publish(app)
 
 
 def check_links(app: App, name: ChainName) -> None:
@@ -45,7 +57,7 @@ def go_back(app: App, before: Chain) -> str:
     Changes: the ledger, then the links and `refs/deploy/*` as far as possible.
     """
     try:
-        app.ledger.chains.write(before)
+        app.ledger.rewrite(before, at=clock.now(), why="a flip failed")
         show(app, forward=False)
     except (OSError, GitdeployError) as error:
         return f"; nor could they be put back: {error}"
@@ -58,8 +70,24 @@ def show(app: App, *, forward: bool = True) -> list[str]:
     Changes: the links that differ, then the refs that differ. Safe to repeat.
     """
     changed = links.show(app.public.target, _wanted_links(app, forward=forward))
-    app.repository.publish(RESERVED, _wanted_refs(app))
+    publish(app)
     return changed
+
+
+def publish(app: App) -> None:
+    """Make `refs/deploy/*` tell every clone what the ledger says."""
+    app.repository.publish(RESERVED, _wanted_refs(app))
+
+
+def missing(app: App) -> list[str]:
+    """Return a sentence for each position whose release is gone from the disk."""
+    return [
+        f"{app.public.name(name, position)} shows nothing:"
+        f" {app.directory(release)} is missing"
+        for name in CHAINS
+        for position, entry in enumerate(_linked(app, name), start=1)
+        if not app.directory(release := app.ledger.releases.get(entry.release)).is_dir()
+    ]
 
 
 def check_showable(app: App, chain: Chain) -> None:

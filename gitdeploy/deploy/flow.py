@@ -4,6 +4,7 @@ Read `_settled`: it names the stages in their order; each is a method below it.
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Final
 
 from gitdeploy.decide import Deploy, RefKind, Refuse, reached
@@ -16,7 +17,6 @@ from gitdeploy.deploy.flip import check_links, check_showable, flip, go_back
 from gitdeploy.deploy.judge import Push, judge
 from gitdeploy.deploy.report import Report
 from gitdeploy.errors import GitdeployError, ReleaseFailed, StateError, SystemFailed
-from gitdeploy.ledger import dumps
 from gitdeploy.model import RefUpdate, Release, Verdict
 from gitdeploy.repository import RefsMoved
 from gitdeploy.system import clock
@@ -39,6 +39,7 @@ class Flow:
         self._report = report
         self._push = push
         self._built: dict[str, Release] = {}
+        self._failed: dict[str, ReleaseFailed] = {}
 
     def settle(
         self, group: Sequence[Source], refused: Mapping[RefUpdate, Refuse]
@@ -48,26 +49,42 @@ class Flow:
         What goes wrong here is told of these refs alone: those settled before have
         their verdicts, and those that follow get theirs.
         """
+        attempts: list[Attempt] = []
         try:
-            return self._settled(group, refused)
+            attempts += (self._begin(source, refused) for source in group)
+            return self._settled(attempts)
         except GitdeployError as error:
-            no = (error.message, error.hint)
+            no = Refuse(error.message, error.hint)
         except OSError as error:
-            no = (blamed(error), "")
-        self._report.line("refused", no[0])
-        return [Verdict(source.update, "refused", *no) for source in group]
+            no = Refuse(blamed(error))
+        return self._given_up(group, attempts, no)
 
-    def _settled(
-        self, group: Sequence[Source], refused: Mapping[RefUpdate, Refuse]
-    ) -> list[Verdict]:
-        attempts = [self._begin(source, refused) for source in group]
+    def _settled(self, attempts: Sequence[Attempt]) -> list[Verdict]:
         for attempt in attempts:
             self._make_ready(attempt)
+            attempt.timings = tuple(self._report.timings)
+            if attempt.verdict and len(attempts) > 1:
+                break  # all or none: nothing more needs to be built
         with undisturbed():
             if self._accepted(attempts):
-                for attempt in attempts:
-                    self._flip(attempt)
-            return [self._end(attempt) for attempt in attempts]
+                self._flip_all(attempts)
+            return [self._end(attempt, attempts) for attempt in attempts]
+
+    def _given_up(
+        self, group: Sequence[Source], attempts: Sequence[Attempt], no: Refuse
+    ) -> list[Verdict]:
+        """Refuse what could not be settled; no ref of the group was moved by us."""
+        self._report.line("refused", no.reason)
+        if no.hint:
+            self._report.copyable("hint", no.hint)
+        for source in group:
+            self._acceptance.decline(source.update)
+        with suppress(GitdeployError):  # the ledger may be what is broken
+            for attempt in attempts:
+                self._app.ledger.deployments.end(
+                    attempt.event.id, "refused", reason=no.reason
+                )
+        return [Verdict(s.update, "refused", no.reason, no.hint) for s in group]
 
     # --- facts and decision -------------------------------------------------------
 
@@ -121,6 +138,8 @@ class Flow:
         content = content_id(source, chain)
         ready = self._app.ready_with(content)
         anew = "rebuild" in self._push.options
+        if content in self._failed:  # by another ref of this push
+            raise self._failed[content]
         if content in self._built:
             attempt.release = self._built[content]
         elif ready and not anew:
@@ -129,7 +148,11 @@ class Flow:
             from gitdeploy.deploy.prepare import prepare
 
             wanted = Wanted.of(source, chain, anew=anew)
-            attempt.release = prepare(self._app, wanted, self._report)
+            try:
+                attempt.release = prepare(self._app, wanted, self._report)
+            except ReleaseFailed as error:
+                self._failed[content] = error
+                raise
             self._built[content] = attempt.release
             attempt.built = True
 
@@ -146,8 +169,11 @@ class Flow:
             attempt.event.id,
             release=attempt.release.number if attempt.release else None,
             from_release=was.release if was else None,
-            plan=dumps(attempt.after) if attempt.after else "",
+            plan=attempt.plan,
         )
+        if name and not attempt.update.deletes:
+            keep = attempt.source.config.releases.keep
+            app.ledger.set_setting("keep", str(keep))
 
     # --- accept and flip ----------------------------------------------------------
 
@@ -182,7 +208,17 @@ class Flow:
     def _adopt_head(self, attempts: Sequence[Attempt]) -> None:
         for attempt in attempts:
             if attempt.source.kind is RefKind.STAGE and attempt.update.creates:
-                self._app.repository.adopt_head(attempt.update.ref)
+                with suppress(SystemFailed):  # for the convenience of clones only
+                    self._app.repository.adopt_head(attempt.update.ref)
+
+    def _flip_all(self, attempts: Sequence[Attempt]) -> None:
+        """Show every chain; where one cannot be shown, none of the group is."""
+        for n, attempt in enumerate(attempts):
+            self._flip(attempt)
+            if attempt.ended_with("failed"):
+                for other in (*reversed(attempts[:n]), *attempts[n + 1 :]):
+                    self._take_back(other)
+                return
 
     def _flip(self, attempt: Attempt) -> None:
         """Show the chain as it shall be; go back if that cannot be done."""
@@ -196,9 +232,12 @@ class Flow:
             self._go_back(attempt, error)
         else:
             attempt.end(wording.outcome(attempt.decision))
-            if isinstance(attempt.decision, Deploy):
-                keep = attempt.source.config.releases.keep
-                self._app.ledger.set_setting("keep", str(keep))
+
+    def _take_back(self, attempt: Attempt) -> None:
+        if attempt.before and attempt.ended_with(wording.outcome(attempt.decision)):
+            go_back(self._app, attempt.before)
+        self._acceptance.take_back(attempt.update)
+        attempt.end("failed", "another ref of this atomic push failed")
 
     def _go_back(self, attempt: Attempt, error: OSError | GitdeployError) -> None:
         """Undo a flip that failed: the chain and its links first, then the ref."""
@@ -210,7 +249,7 @@ class Flow:
 
     # --- verdict ------------------------------------------------------------------
 
-    def _end(self, attempt: Attempt) -> Verdict:
+    def _end(self, attempt: Attempt, group: Sequence[Attempt]) -> Verdict:
         verdict = attempt.verdict
         assert verdict is not None
         try:
@@ -219,9 +258,11 @@ class Flow:
                 verdict.word,
                 reason=verdict.reason,
                 seconds=attempt.watch.seconds,
-                timings=self._report.timings,
+                timings=attempt.timings,
                 release=attempt.release.number if attempt.release else None,
             )
+            if len(group) > 1:
+                wording.introduce(self._app, self._report, attempt)
             wording.conclude(self._app, self._report, attempt)
         except SystemFailed as error:  # it has happened all the same
             self._report.line("warning", error.message)

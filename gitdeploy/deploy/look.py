@@ -11,6 +11,7 @@ from typing import Any, Final, TypeAlias
 from gitdeploy.decide import Decision, Deploy, Refuse, describe
 from gitdeploy.deploy.app import App
 from gitdeploy.deploy.facts import Source
+from gitdeploy.deploy.flip import missing
 from gitdeploy.errors import ReleaseFailed
 from gitdeploy.lock import holder
 from gitdeploy.model import CHAINS, ChainName, Deployment, Entry, Release
@@ -22,9 +23,6 @@ Shape: TypeAlias = dict[str, Any]
 
 _ALL: Final = -1
 """No limit, to SQLite."""
-
-_LOOKED_BACK: Final = 1000
-"""Events among which a roll back is looked for."""
 
 
 # --- status ---------------------------------------------------------------------
@@ -47,6 +45,7 @@ def status(app: App) -> Shape:
         "pending": bool(unfinished or unseen),
         "unfinished": [_event(app, event) for event in unfinished],
         "missed": [asdict(update) for update in unseen],
+        "missing": missing(app),
         "behind": [text for chain in CHAINS for text in _behind(app, chain)],
     }
 
@@ -76,8 +75,8 @@ def _behind(app: App, name: ChainName) -> Iterator[str]:
     """Yield a sentence for every ref that a roll back on the server left behind."""
     chain = app.ledger.chains.read(name)
     left = [entry for group in chain.undone for entry in group if entry.ref]
-    back = _latest_roll_back(app, name) if left else None
-    if back is None or back.ref is not None or chain.head is None:
+    back = app.ledger.deployments.latest_on(name) if left else None
+    if back is None or back.verdict != "rolled back" or back.ref or not chain.head:
         return
     for ref, commit in _held(app, {entry.ref for entry in left if entry.ref}).items():
         live = commit == chain.head.commit
@@ -90,12 +89,6 @@ def _held(app: App, refs: set[str]) -> dict[str, str | None]:
     ids = app.repository.refs(*sorted(refs))
     pushed = app.repository.pushed(sorted(set(ids.values()))) if ids else {}
     return {ref: pushed[id_].commit for ref, id_ in ids.items()}
-
-
-def _latest_roll_back(app: App, chain: ChainName) -> Deployment | None:
-    events = app.ledger.deployments.history(_LOOKED_BACK)
-    backs = (e for e in events if e.chain == chain and e.verdict == "rolled back")
-    return next(backs, None)
 
 
 # --- releases -------------------------------------------------------------------

@@ -72,6 +72,8 @@ def _made(app: App, release: Release, wanted: Wanted, report: Report) -> Release
     inspection = materialise(app, wanted, directory, report)
     _link_shared(app, wanted, directory, report)
     build(app, release, wanted, report)
+    if not directory.is_dir():
+        raise ReleaseFailed("a build step removed the release's directory")
     return _seal(app, release, inspection)
 
 

@@ -8,12 +8,13 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from gitdeploy.decide import Decision, order
+from gitdeploy.deploy import wording
 from gitdeploy.deploy.acceptance import Acceptance
 from gitdeploy.deploy.app import App
 from gitdeploy.deploy.facts import Source, read_source, read_sources
 from gitdeploy.deploy.flow import Flow
 from gitdeploy.deploy.judge import OPTIONS, Push, judge, refused_together
-from gitdeploy.deploy.recover import locked
+from gitdeploy.deploy.recover import locked, missed
 from gitdeploy.deploy.report import Report
 from gitdeploy.errors import UsageError
 from gitdeploy.model import Verdict
@@ -39,7 +40,9 @@ def receive(
     """
     names = ", ".join(update.short for update in push.updates[:3])
     with locked(app, f"push of {names}", wait_s=_WAIT_S, tell=report.waiting):
-        return settle(app, push, acceptance, report)
+        verdicts = settle(app, push, acceptance, report)
+        wording.unseen(app, report, missed(app))
+        return verdicts
 
 
 def settle(

@@ -58,7 +58,7 @@ def missed(app: App) -> list[RefUpdate]:
     have = {
         ref: id_
         for ref, id_ in app.repository.refs().items()
-        if not ref.startswith("refs/deploy/")
+        if not ref.startswith("refs/deploy/") and ref.isprintable()
     }
     nothing = "0" * 40
     return [
@@ -70,7 +70,8 @@ def missed(app: App) -> list[RefUpdate]:
 
 def _finish(app: App, event: Deployment) -> str:
     what = f"{event.action} of {event.ref or event.chain}"
-    if event.state != "changed" and not _ref_moved(app, event):
+    if not _has_happened(app, event):
+        _go_back(app, event)
         app.ledger.deployments.end(event.id, "abandoned", reason="interrupted")
         return f"{what} was interrupted; abandoned"
     if event.state == "intended":
@@ -81,18 +82,56 @@ def _finish(app: App, event: Deployment) -> str:
     return f"{what} was finished: {verdict}"
 
 
-def _ref_moved(app: App, event: Deployment) -> bool:
-    """Return whether the ref says that what was intended has happened."""
-    if event.state != "intended" or not (event.ref and event.old and event.new):
+def _has_happened(app: App, event: Deployment) -> bool:
+    """Return whether what was intended has happened: the ref tells, where one moves.
+
+    A chain that was changed and put back again has not happened, whatever its ref.
+    """
+    if event.state == "begun":
         return False
-    return app.repository.holds(RefUpdate(event.ref, event.old, event.new))
+    if event.state == "changed" and _is_back(app, event):
+        return False
+    update = _update(event)
+    if update is None:
+        return event.state == "changed"
+    if event.state == "changed":
+        return not app.repository.holds(update.reversed())
+    return app.repository.holds(update)
+
+
+def _go_back(app: App, event: Deployment) -> None:
+    """Undo a change that was half undone: the chain and its links, then the ref."""
+    plan = app.ledger.deployments.plan(event.id)
+    if event.state != "changed" or not plan:
+        return
+    before, _ = loads(plan)
+    app.ledger.rewrite(before, at=clock.now(), why="interrupted")
+    show(app, forward=False)
+    update = _update(event)
+    if update and app.repository.holds(update):
+        app.repository.move([update.reversed()], why="put back")
+
+
+def _is_back(app: App, event: Deployment) -> bool:
+    """Return whether the chain is again what it was before."""
+    plan = app.ledger.deployments.plan(event.id)
+    if not plan:
+        return False
+    before, after = loads(plan)
+    return app.ledger.chains.read(before.name) == before != after
+
+
+def _update(event: Deployment) -> RefUpdate | None:
+    if event.ref is None or event.old is None or event.new is None:
+        return None
+    return RefUpdate(event.ref, event.old, event.new)
 
 
 def _change(app: App, event: Deployment) -> None:
     plan = app.ledger.deployments.plan(event.id)
     if plan:
-        chain = loads(plan)
-        app.ledger.change(event.id, chain, at=clock.now(), why=event.action)
+        _, after = loads(plan)
+        app.ledger.change(event.id, after, at=clock.now(), why=event.action)
 
 
 def _verdict(event: Deployment) -> VerdictWord:

@@ -48,9 +48,15 @@ def repair(app: App, report: Report) -> list[str]:
     acceptance = Afterwards(app.repository, put_back=False)
     for verdict in settle(app, Push(updates), acceptance, report):
         done.append(f"{verdict.update.short} had moved unseen: {verdict.word}")
-        if verdict.word == "refused":
+        if verdict.word == "refused" and _by_the_rules(app, verdict.update):
             _leave_as_it_is(app.ledger, app.by, verdict.update, verdict.reason)
     return done
+
+
+def _by_the_rules(app: App, update: RefUpdate) -> bool:
+    """Return whether a refusal is about the ref itself, not about this moment."""
+    event = app.ledger.deployments.latest_of(update.ref)
+    return event is not None and event.action == "refuse" and not app.ledger.freeze
 
 
 def rebuild_from_links(app: App, target: Path) -> list[str]:

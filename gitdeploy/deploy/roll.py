@@ -8,14 +8,20 @@ that was rolled back here on purpose.
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from gitdeploy.chain import Chain
 from gitdeploy.deploy.app import App
 from gitdeploy.deploy.attempt import Wanted
-from gitdeploy.deploy.facts import read_source
+from gitdeploy.deploy.facts import Source, content_id, read_source
 from gitdeploy.deploy.flip import check_showable, flip, go_back
 from gitdeploy.deploy.report import Report
-from gitdeploy.errors import GitdeployError, NothingThere, UsageError
+from gitdeploy.errors import (
+    GitdeployError,
+    NothingThere,
+    ReleaseFailed,
+    UsageError,
+)
 from gitdeploy.ledger import dumps
 from gitdeploy.model import ChainName, Deployment, Entry, Release, VerdictWord
 from gitdeploy.system import clock, files
@@ -30,6 +36,10 @@ __all__ = [
     "roll_back",
     "roll_forward",
 ]
+
+
+_NO_REF: Final = "refs/heads/main"
+"""For a commit that no ref put on a chain; what is read depends on the commit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,16 +67,16 @@ def roll_back(
 
     Raises:
         NothingThere: The chain is not that long.
-        UsageError: `to` does not stand behind the head of the chain.
+        UsageError: `to` does not stand on the chain.
     """
     if to is not None:
-        steps = _steps_to(app.ledger.chains.read(name), to)
+        steps = _steps_to(app, name, to)
     return _move(
         app,
         name,
         "rollback",
         "rolled back",
-        lambda chain: chain.roll_back(steps, clock.now()),
+        lambda chain: chain.roll_back(steps, clock.now()) if steps else chain,
     )
 
 
@@ -85,16 +95,26 @@ def roll_forward(app: App, name: ChainName) -> Outcome:
     )
 
 
-def release_staged(app: App) -> Outcome:
+def release_staged(app: App, report: Report) -> Outcome:
     """Put what is staged at the head of the prod chain; dev is unchanged.
+
+    Where dev and prod have shared state of their own, prod gets a release of its
+    own from the same commit.
 
     Raises:
         NothingThere: Nothing is staged.
+        ReleaseFailed: Prod's own release could not be prepared.
     """
     staged = app.ledger.chains.read("dev").head
     if staged is None:
         raise NothingThere("nothing is staged, so there is nothing to release")
     release = app.ledger.releases.get(staged.release)
+    if release.commit:
+        source = read_source(app, staged.ref or _NO_REF, release.commit)
+        content = content_id(source, "prod")
+        if content != release.content:
+            ready = app.ready_with(content)
+            release = ready[0] if ready else _prepared(app, source, "prod", report)
     return _put(app, "prod", "release", release, staged.commit, None)
 
 
@@ -110,6 +130,9 @@ def deploy_directory(app: App, path: Path, name: ChainName) -> Outcome:
     if not path.is_dir():
         raise UsageError(f"{path} is not a directory, so it cannot be deployed")
     directory = path.resolve()
+    if directory.is_relative_to(app.layout.home.resolve()):
+        own = _own(app, directory)
+        return _put(app, name, "deploy", own, own.commit, None)
     head = app.ledger.chains.read(name).head
     if head and app.directory(app.ledger.releases.get(head.release)) == directory:
         release = app.ledger.releases.get(head.release)
@@ -125,15 +148,35 @@ def redeploy(app: App, name: ChainName, report: Report) -> Outcome:
         NothingThere: The chain is empty, or its head is a directory without a commit.
         ReleaseFailed: The commit did not become a release this time.
     """
-    from gitdeploy.deploy.prepare import prepare
-
     head = app.ledger.chains.read(name).head
     if head is None or head.commit is None:
         raise NothingThere(f"{name} shows no commit that could be deployed again")
-    source = read_source(app, head.ref or "refs/heads/main", head.commit)
+    source = read_source(app, head.ref or _NO_REF, head.commit)
     report.title(app.name, name, head.commit[:7])
-    release = prepare(app, Wanted.of(source, name, anew=True), report)
+    try:
+        release = _prepared(app, source, name, report, anew=True)
+    except ReleaseFailed as error:
+        _note_failure(app, "redeploy", name, error)
+        raise
     return _put(app, name, "redeploy", release, head.commit, head.ref)
+
+
+def _own(app: App, directory: Path) -> Release:
+    """Return the release whose directory that is."""
+    release = app.ledger.releases.find(directory.name)
+    if release and release.state == "ready" and app.directory(release) == directory:
+        return release
+    raise UsageError(f"{directory} is part of {app.name} itself and no ready release")
+
+
+def _prepared(
+    app: App, source: Source, name: ChainName, report: Report, *, anew: bool = False
+) -> Release:
+    from gitdeploy.deploy.prepare import prepare
+
+    if source.trouble:
+        raise ReleaseFailed(source.trouble.reason, hint=source.trouble.hint)
+    return prepare(app, Wanted.of(source, name, anew=anew), report)
 
 
 def _adopted(app: App, directory: Path) -> Release:
@@ -147,6 +190,12 @@ def _adopted(app: App, directory: Path) -> Release:
         content=content, created=created, suffix=f"{clock.compact(created)}-directory"
     )
     return app.ledger.releases.seal(begun, at=created, path=str(directory))
+
+
+def _note_failure(app: App, action: str, name: ChainName, error: ReleaseFailed) -> None:
+    deployments = app.ledger.deployments
+    event = deployments.begin(action, by=app.by, started=clock.now(), chain=name)
+    deployments.end(event.id, "failed", reason=error.message, release=error.release)
 
 
 def _put(
@@ -184,7 +233,10 @@ def _move(
     deployments = app.ledger.deployments
     event = deployments.begin(action, by=app.by, started=clock.now(), chain=name)
     deployments.intend(
-        event.id, release=after.head.release, from_release=was, plan=dumps(after)
+        event.id,
+        release=after.head.release,
+        from_release=was,
+        plan=dumps(before, after),
     )
     with undisturbed():
         if after == before:
@@ -207,12 +259,12 @@ def _flip_or_go_back(app: App, event: Deployment, before: Chain, after: Chain) -
         raise
 
 
-def _steps_to(chain: Chain, release: Release) -> int:
-    position = chain.position_of([release.number])
-    if position is None or position == 1:
-        where = "is the head of" if position else "is not on"
+def _steps_to(app: App, name: ChainName, release: Release) -> int:
+    """Return how many positions a release stands behind the head; 0: it is live."""
+    position = app.ledger.chains.read(name).position_of([release.number])
+    if position is None:
         raise UsageError(
-            f"release {release.number} {where} {chain.name}",
-            hint="gitdeploy status APP  shows what can be rolled back to",
+            f"release {release.number} is not on {name}",
+            hint=f"gitdeploy status {app.name}",
         )
     return position - 1

@@ -6,7 +6,7 @@ from typing import Final
 from gitdeploy.deploy.app import App
 from gitdeploy.deploy.prune import prune, to_prune
 from gitdeploy.deploy.report import Report
-from gitdeploy.errors import GitdeployError
+from gitdeploy.errors import GitdeployError, LockHeld
 
 __all__ = ["tidy_up"]
 
@@ -27,6 +27,8 @@ def tidy_up(app: App, report: Report) -> None:
                 prune(app, keep=None, dry_run=False)
         if _loose_in_one(app) > _MANY_LOOSE_IN_ONE:
             app.repository.maintain()
+    except LockHeld:
+        pass  # whoever holds it tidies up
     except (GitdeployError, OSError) as error:
         report.line("warning", f"tidying up after the push failed: {error}")
 

@@ -1,5 +1,8 @@
 """What the pusher is told about an update, in words; nothing is decided here."""
 
+from collections.abc import Sequence
+from typing import Final
+
 from gitdeploy.decide import (
     Accept,
     Decision,
@@ -13,11 +16,20 @@ from gitdeploy.decide import (
 from gitdeploy.deploy.app import App
 from gitdeploy.deploy.attempt import Attempt
 from gitdeploy.deploy.report import Report
-from gitdeploy.model import CHAINS, ChainName, Release, VerdictWord, short_ref
+from gitdeploy.model import (
+    CHAINS,
+    ChainName,
+    RefUpdate,
+    Release,
+    VerdictWord,
+    short_ref,
+)
 from gitdeploy.system import clock
 from gitdeploy.system.terminal import human_time
 
-__all__ = ["action", "conclude", "introduce", "outcome"]
+__all__ = ["action", "conclude", "introduce", "outcome", "unseen"]
+
+_NAMED: Final = 5
 
 
 def action(kind: RefKind, decision: Decision) -> str:
@@ -79,6 +91,14 @@ def conclude(app: App, report: Report, attempt: Attempt) -> None:
             report.line("accepted", attempt.decision.why)
         case word:
             _said_no(app, report, attempt, word)
+
+
+def unseen(app: App, report: Report, updates: Sequence[RefUpdate]) -> None:
+    """Tell which other refs have moved without a deployment, and what mends it."""
+    if updates:
+        names = ", ".join(update.short for update in updates[:_NAMED])
+        report.line("moved unseen", names)
+        report.copyable("mend with", f"gitdeploy repair {app.name}")
 
 
 def _deployed(app: App, report: Report, attempt: Attempt) -> None:

@@ -48,12 +48,20 @@ class Ledger:
         Changes: one transaction.
         """
         with self.transaction():
+            self.rewrite(chain, at=at, why=why)
+            self.deployments.changed(deployment)
+
+    def rewrite(self, chain: Chain, *, at: str, why: str) -> None:
+        """Make `chain` the truth, and mark what left both chains or came back.
+
+        Changes: one transaction.
+        """
+        with self.transaction():
             before = self._on_chains()
             self.chains.write(chain)
             after = self._on_chains()
             self.releases.leave(before - after, at=at, why=why)
             self.releases.come_back(after - before)
-            self.deployments.changed(deployment)
 
     def _on_chains(self) -> set[int]:
         return {

@@ -3,6 +3,7 @@
 import json
 from dataclasses import astuple
 from itertools import groupby
+from typing import Any
 
 from gitdeploy.chain import Chain
 from gitdeploy.ledger.database import Database
@@ -46,16 +47,24 @@ class Chains:
             )
 
 
-def dumps(chain: Chain) -> str:
-    """Return a chain as text, for an intent."""
+def dumps(before: Chain, after: Chain) -> str:
+    """Return what an intent has to remember as text: a chain, and what it shall be."""
+    return json.dumps([_plain(before), _plain(after)])
+
+
+def loads(text: str) -> tuple[Chain, Chain]:
+    """Return the chains that `dumps` wrote."""
+    before, after = json.loads(text)
+    return _chain(before), _chain(after)
+
+
+def _plain(chain: Chain) -> dict[str, Any]:
     groups = [[astuple(entry) for entry in group] for group in chain.undone]
     entries = [astuple(entry) for entry in chain.entries]
-    return json.dumps({"chain": chain.name, "entries": entries, "undone": groups})
+    return {"chain": chain.name, "entries": entries, "undone": groups}
 
 
-def loads(text: str) -> Chain:
-    """Return the chain that `dumps` wrote."""
-    plan = json.loads(text)
+def _chain(plan: dict[str, Any]) -> Chain:
     return Chain(
         plan["chain"],
         tuple(Entry(*entry) for entry in plan["entries"]),

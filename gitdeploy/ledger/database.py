@@ -42,7 +42,7 @@ class Database:
     def rows(self, sql: str, *values: object) -> list[sqlite3.Row]:
         """Return all that a question finds."""
         with self._translated():
-            return self._connection.execute(sql, values).fetchall()
+            return self._connection.execute(sql, _storable(values)).fetchall()
 
     def row(self, sql: str, *values: object) -> sqlite3.Row | None:
         """Return the first that a question finds; None where it finds nothing."""
@@ -52,7 +52,7 @@ class Database:
     def execute(self, sql: str, *values: object) -> int:
         """Change something; return the id of the row that was added, if one was."""
         with self._translated():
-            return self._connection.execute(sql, values).lastrowid or 0
+            return self._connection.execute(sql, _storable(values)).lastrowid or 0
 
     def execute_all(self, sql: str, values: Iterable[Sequence[object]]) -> None:
         """Make the same change for each of many rows of values."""
@@ -100,3 +100,13 @@ class Database:
                 hint=f"mv {self.path} {self.path}.damaged"
                 f" && gitdeploy repair --from-links {app}",
             ) from error
+
+
+def _storable(values: Sequence[object]) -> list[object]:
+    """Return values as SQLite takes them: bytes that were not UTF-8 are escaped."""
+    return [
+        value.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+        if isinstance(value, str)
+        else value
+        for value in values
+    ]

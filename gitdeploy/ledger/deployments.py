@@ -44,7 +44,7 @@ class Deployments:
             " VALUES (?, ?, ?, ?, ?, 'begun', ?, ?)",
             action,
             chain,
-            _text(ref),
+            ref,
             old,
             new,
             by,
@@ -95,7 +95,7 @@ class Deployments:
             id_,
             "end",
             verdict=verdict,
-            reason=_text(reason) or None,
+            reason=reason or None,
             seconds=seconds,
             timings=json.dumps(timings) if timings else None,
             **({} if release is None else {"release": release}),
@@ -128,6 +128,11 @@ class Deployments:
         )
         return found[0] if found else None
 
+    def latest_of(self, ref: str) -> Deployment | None:
+        """Return the latest event of a ref, whatever came of it."""
+        found = self._select("WHERE ref = ? ORDER BY id DESC LIMIT 1", ref)
+        return found[0] if found else None
+
     def made_head(self, chain: ChainName, release: int) -> Deployment | None:
         """Return the event that last made a release the head of a chain."""
         found = self._select(
@@ -143,7 +148,7 @@ class Deployments:
         row = self._database.row(
             f"SELECT new FROM deployment WHERE ref = ? AND {_REF_MOVED}"  # noqa: S608 - ours
             " ORDER BY id DESC LIMIT 1",
-            _text(ref),
+            ref,
         )
         return row is not None and row["new"] == new
 
@@ -170,17 +175,6 @@ class Deployments:
             *columns.values(),
             id_,
         )
-
-
-def _text(value: str | None) -> str | None:
-    """Return a ref's name as SQLite stores it; bytes that are not UTF-8 survive."""
-    return (
-        None
-        if value is None
-        else value.encode("utf-8", "surrogateescape").decode(
-            "utf-8", "backslashreplace"
-        )
-    )
 
 
 def _deployment(row: sqlite3.Row) -> Deployment:

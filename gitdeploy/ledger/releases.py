@@ -2,13 +2,16 @@
 
 import sqlite3
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final
 
 from gitdeploy.ledger.database import Database
 from gitdeploy.model import Release
 from gitdeploy.states import RELEASE, next_state
 
 __all__ = ["Releases"]
+
+
+_DIGITS: Final = 19  # SQLite's integers have 64 bits
 
 
 class Releases:
@@ -99,7 +102,7 @@ class Releases:
 
     def find(self, words: str) -> Release | None:
         """Return the release that a person names by number or by name."""
-        if words.isdecimal():
+        if words.isdecimal() and len(words) < _DIGITS:
             found = self._select("WHERE number = ?", int(words))
         else:
             found = self._select("WHERE name = ?", words)

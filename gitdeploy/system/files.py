@@ -8,6 +8,7 @@ import itertools
 import os
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -39,8 +40,14 @@ def make_directory(path: Path, mode: int = 0o755) -> bool:
     return True
 
 
-def write_whole(path: Path, data: bytes, mode: int = 0o644) -> None:
+def write_whole(path: Path, data: bytes, mode: int = 0o644, *, group: int = -1) -> None:
     """Replace a file by one that holds `data`, durably; readers see old or new.
+
+    Args:
+        path: The file.
+        data: All of its content.
+        mode: Its permissions, whatever the umask is.
+        group: The id of its group, where we may give it; -1: ours.
 
     Changes: a file beside it, then the name. Safe to repeat.
     """
@@ -48,6 +55,8 @@ def write_whole(path: Path, data: bytes, mode: int = 0o644) -> None:
     remove_file(beside)
     fd = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     with open(fd, "wb") as file:
+        with suppress(PermissionError):
+            os.fchown(fd, -1, group)
         os.fchmod(fd, mode)
         file.write(data)
         file.flush()
