@@ -16,6 +16,10 @@ __all__ = ["mirrored", "urls"]
 _URL: Final = re.compile(r"(?P<protocol>[a-z][a-z0-9+.-]*)://", re.ASCII)
 _SCP_LIKE: Final = re.compile(r"[^/:-][^/:]*:", re.ASCII)
 _BRANCHES_AND_TAGS: Final = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
+_SSH: Final = (
+    "ssh -o BatchMode=yes -o ConnectTimeout=20"
+    " -o ServerAliveInterval=15 -o ServerAliveCountMax=4"
+)
 _PATIENCE: Final = ("http.lowSpeedLimit=1000", "http.lowSpeedTime=60")
 
 
@@ -116,7 +120,7 @@ def _fetch(
 ) -> None:
     environment = {
         "GIT_ALLOW_PROTOCOL": ":".join(protocols),
-        "GIT_SSH_COMMAND": "ssh -o BatchMode=yes",
+        "GIT_SSH_COMMAND": _SSH,
     }
     try:
         git(

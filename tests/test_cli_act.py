@@ -146,6 +146,15 @@ def test_values_are_never_shown_without_show(shop):
     assert shown["values"] == {"TOKEN": secret}
 
 
+def test_a_group_that_may_read_the_file_still_may_and_nobody_else(shop):
+    """The web server's group, say; a site must not break by `env set`."""
+    shop.gitdeploy("env", "shop", "set", "A=1")
+    path = shop.root / "shop" / "shared" / ".env"
+    path.chmod(0o644)
+    shop.gitdeploy("env", "shop", "set", "A=2")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+
+
 def test_the_file_is_private_and_the_next_steps_are_told(shop):
     path = shop.root / "shop" / "shared" / ".env"
     done = shop.gitdeploy("env", "shop", "set", "A=1")

@@ -268,6 +268,18 @@ def test_thirty_tags_at_once_are_refused_with_what_to_push_instead(
     assert head(server, "shop") == "empty"
 
 
+def test_more_refs_than_the_limit_are_refused_at_once(shop: Story) -> None:
+    """Without a look at any of them."""
+    server, ada = shop
+    (server.root / "shop/server.toml").write_text("[limits]\nrefs = 3\n")
+    ada.commit("first", **{"index.html": "one"})
+    said = ada.push("main", *(f"main:refs/heads/b{n}" for n in range(3)))
+    refused(said, "main", "4 refs in one push; the limit is 3")
+    assert [e["reason"] for e in server.history()] == [
+        "4 refs in one push; the limit is 3"
+    ]
+
+
 def test_a_clone_of_the_server_checks_out_the_branch_that_was_staged(
     shop: Story, tmp_path: Path
 ) -> None:

@@ -1,5 +1,6 @@
 """What the updates of one push mean together: their order, and what collides."""
 
+import shlex
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
@@ -47,5 +48,5 @@ def _too_many(chain: ChainName, updates: Sequence[RefUpdate]) -> Refuse:
     colon = ":" if one.deletes else ""
     return Refuse(
         f"{len(updates)} refs of this push reach {chain}; push one",
-        hint=f"git push server {colon}{one.short}",
+        hint=f"git push server {shlex.quote(colon + one.short)}",
     )

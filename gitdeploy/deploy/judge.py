@@ -47,9 +47,4 @@ def refused_together(
         known = ", ".join(OPTIONS)
         no = Refuse(f"unknown push option {unknown[0]!r}", f"there are: {known}")
         return {source.update: no for source in sources}
-    refused = conflicts({source.update: judge(app, source, push) for source in sources})
-    limit = app.server.limits.refs
-    if len(sources) > limit:
-        no = Refuse(f"{len(sources)} refs in one push; the limit is {limit}")
-        return {source.update: no for source in sources} | refused
-    return refused
+    return conflicts({source.update: judge(app, source, push) for source in sources})

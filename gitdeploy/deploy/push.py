@@ -5,6 +5,7 @@ preparation, acceptance, flip and verdict (`flow`).
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Final
 
 from gitdeploy.decide import Decision, order
@@ -16,8 +17,9 @@ from gitdeploy.deploy.flow import Flow
 from gitdeploy.deploy.judge import OPTIONS, Push, judge, refused_together
 from gitdeploy.deploy.recover import locked, missed
 from gitdeploy.deploy.report import Report
-from gitdeploy.errors import UsageError
+from gitdeploy.errors import GitdeployError, UsageError
 from gitdeploy.model import Verdict
+from gitdeploy.system import clock
 
 __all__ = ["OPTIONS", "Push", "plan_ref", "receive", "settle"]
 
@@ -41,7 +43,8 @@ def receive(
     names = ", ".join(update.short for update in push.updates[:3])
     with locked(app, f"push of {names}", wait_s=_WAIT_S, tell=report.waiting):
         verdicts = settle(app, push, acceptance, report)
-        wording.unseen(app, report, missed(app))
+        with suppress(GitdeployError, OSError):  # the verdicts stand
+            _tell_what_was_missed(app, report)
         return verdicts
 
 
@@ -49,6 +52,9 @@ def settle(
     app: App, push: Push, acceptance: Acceptance, report: Report
 ) -> list[Verdict]:
     """Do what `receive` does, with the lock held already."""
+    limit = app.server.limits.refs
+    if len(push.updates) > limit:
+        return _refuse_all(app, push, report, limit)
     sources = read_sources(app, order(push.updates))
     refused = refused_together(app, sources, push)
     flow = Flow(app, acceptance, report, push)
@@ -75,6 +81,24 @@ def plan_ref(app: App, words: str) -> tuple[Source, Decision]:
         raise UsageError(f"{app.name}.git has no branch, tag or commit {words!r}")
     source = read_source(app, update.ref, update.new)
     return source, judge(app, source, Push((update,)))
+
+
+def _refuse_all(app: App, push: Push, report: Report, limit: int) -> list[Verdict]:
+    """Refuse a push for its size alone, without a look at any of its refs."""
+    reason = f"{len(push.updates)} refs in one push; the limit is {limit}"
+    event = app.ledger.deployments.begin("refuse", by=app.by, started=clock.now())
+    app.ledger.deployments.end(event.id, "refused", reason=reason)
+    report.line("refused", reason)
+    return [Verdict(update, "refused", reason) for update in push.updates]
+
+
+def _tell_what_was_missed(app: App, report: Report) -> None:
+    """Tell which refs moved without a deployment.
+
+    Without the gate a ref moves before its push is heard, so that says nothing.
+    """
+    if app.ledger.setting("gate") != "no":
+        wording.unseen(app, report, missed(app))
 
 
 def _groups(sources: Sequence[Source], *, atomic: bool) -> Iterator[Sequence[Source]]:

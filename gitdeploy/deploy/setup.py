@@ -144,9 +144,8 @@ class _Work:
         if not (path / "HEAD").exists():
             with _writable(path):
                 files.make_directory(path)
-                repository.git(
-                    "init", "--quiet", "--bare", "--template=", "--initial-branch=main"
-                )
+                repository.git("init", "--quiet", "--bare", "--template=")
+                repository.git("symbolic-ref", "HEAD", "refs/heads/main")
             self.changes.append(f"made {path}")
         if repository.git("rev-parse", "--show-object-format") != b"sha1\n":
             raise UsageError(f"{path} names objects by SHA-256; that is not supported")
@@ -178,15 +177,19 @@ class _Work:
             links or now.positions,
         )
         _refuse_strangers(before, after)
+        gone: list[Path] = []
         with _writable(after.target):
             if files.make_directory(after.target):
                 self.changes.append(f"made {after.target}")
+            if before and before.target == after.target:
+                gone = _remove_extra(before, after)  # or a crash would forget them
             relative = os.path.relpath(after.target, app.layout.root)
             app.ledger.set_setting("target", relative)
             app.ledger.set_setting("links", str(after.positions))
             del app.public
             self.changes += [f"linked {after.target / name}" for name in show(app)]
-            gone = _remove_extra(before, after) if before else []
+            if before and before.target != after.target:
+                gone = _remove_extra(before, after)
         self.changes += [f"removed {path}" for path in gone]
 
 

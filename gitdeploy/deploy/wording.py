@@ -1,5 +1,6 @@
 """What the pusher is told about an update, in words; nothing is decided here."""
 
+import shlex
 from collections.abc import Sequence
 from typing import Final
 
@@ -113,7 +114,7 @@ def _deployed(app: App, report: Report, attempt: Attempt) -> None:
     if head is None:
         return
     if chain == "dev":
-        branch = attempt.update.short
+        branch = shlex.quote(attempt.update.short)
         report.copyable("back with", f"git revert HEAD && git push server {branch}")
     else:
         was = f"release {head.release}"

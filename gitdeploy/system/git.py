@@ -30,6 +30,7 @@ class Git:
         self._environment = {
             **surroundings.environment(),
             "LC_ALL": "C",
+            "HOME": os.devnull,  # git before 2.32 does not know GIT_CONFIG_GLOBAL
             "GIT_DIR": str(directory),
             "GIT_CONFIG_NOSYSTEM": "1",
             "GIT_CONFIG_GLOBAL": os.devnull,
