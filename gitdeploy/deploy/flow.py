@@ -264,6 +264,6 @@ class Flow:
             if len(group) > 1:
                 wording.introduce(self._app, self._report, attempt)
             wording.conclude(self._app, self._report, attempt)
-        except SystemFailed as error:  # it has happened all the same
-            self._report.line("warning", error.message)
+        except (OSError, GitdeployError) as error:  # it has happened all the same
+            self._report.line("warning", str(error))
         return verdict
