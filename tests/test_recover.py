@@ -218,6 +218,39 @@ def test_a_live_release_that_is_gone_from_the_disk_is_not_passed_over(
     assert "shop-prod-1 shows nothing" in shop.gitdeploy("status", "shop").stdout
 
 
+def test_a_stale_lock_on_a_published_ref_keeps_nobody_from_being_live(
+    shop: Server, work: Work
+) -> None:
+    """Neither a push nor what finishes after a crash; repair names the lock."""
+    lock = shop.repo() / "refs" / "deploy" / "dev" / "1.lock"
+    lock.touch()
+    work.commit("three", **{"index.html": "three"})
+    assert work.push("main").code == 0
+    assert _name(shop, "shop-staging").startswith("3-")
+    told = shop.gitdeploy("repair", "shop", check=False)
+    assert told.returncode == 1
+    assert "refs/deploy/dev/1" in told.stderr
+    lock.unlink()
+    shop.gitdeploy("repair", "shop")
+    assert shop.refs()["refs/deploy/dev/1"] == work.head
+
+
+def test_a_redeployment_that_fails_stands_in_history(
+    shop: Server, work: Work, tmp_path: Path
+) -> None:
+    """What was live stays live."""
+    broken = tmp_path / "broken"
+    toml = f"[[build.steps]]\nrun = 'test ! -e {broken}'\n"
+    work.commit("three", **{"deploy.toml": toml})
+    assert work.push("main").code == 0
+    links = shop.links()
+    broken.touch()
+    assert shop.gitdeploy("redeploy", "shop", "dev", check=False).returncode == 1
+    event = shop.history()[0]
+    assert (event["action"], event["verdict"]) == ("redeploy", "failed")
+    assert shop.links() == links
+
+
 def test_a_push_says_which_other_refs_moved_unseen(shop: Server, work: Work) -> None:
     """And what mends it."""
     shop.git("update-ref", "refs/tags/by-hand", shop.refs()["refs/heads/main"])

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from gitdeploy.config import DEFAULTS, Config, parse, unsupported
@@ -81,14 +81,12 @@ def gather(app: App, source: Source, *, rebuild: bool = False) -> Facts:
         ready = {r.number for r in app.ready_with(content_id(source, chain_name))}
         position = chain.position_of(ready)
         content = _content(position, ready=bool(ready))
-    return Facts(
-        **{
-            **{name: getattr(facts, name) for name in Facts.__slots__},
-            "content": content,
-            "position": position,
-            "live_by_this_ref": chain.head is not None and chain.head.ref == update.ref,
-            "behind": max(len(chain.entries) - 1, 0),
-        }
+    return replace(
+        facts,
+        content=content,
+        position=position,
+        live_by_this_ref=chain.head is not None and chain.head.ref == update.ref,
+        behind=max(len(chain.entries) - 1, 0),
     )
 
 

@@ -37,9 +37,7 @@ def flip(app: App, event: int, chain: Chain, *, forward: bool, why: str) -> None
         between is mended by whoever comes next: see `recover`.
     """
     app.ledger.change(event, chain, at=clock.now(), why=why)
-    links.show(app.public.target, _wanted_links(app, forward=forward))
-    with suppress(SystemFailed):  # of second rank; the next flip publishes all of it
-        publish(app)
+    show(app, forward=forward)
 
 
 def check_links(app: App, name: ChainName) -> None:
@@ -67,15 +65,23 @@ def go_back(app: App, before: Chain) -> str:
 def show(app: App, *, forward: bool = True) -> list[str]:
     """Make the links and `refs/deploy/*` show the ledger; return the links changed.
 
+    The refs are of second rank: a stale lock of git's on one of them keeps nobody
+    from being live, and whoever shows next publishes all of them.
+
     Changes: the links that differ, then the refs that differ. Safe to repeat.
     """
     changed = links.show(app.public.target, _wanted_links(app, forward=forward))
-    publish(app)
+    with suppress(SystemFailed):
+        publish(app)
     return changed
 
 
 def publish(app: App) -> None:
-    """Make `refs/deploy/*` tell every clone what the ledger says."""
+    """Make `refs/deploy/*` tell every clone what the ledger says.
+
+    Raises:
+        SystemFailed: git could not write them.
+    """
     app.repository.publish(RESERVED, _wanted_refs(app))
 
 

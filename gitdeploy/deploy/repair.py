@@ -11,7 +11,7 @@ from gitdeploy.deploy.acceptance import Afterwards
 from gitdeploy.deploy.app import App
 from gitdeploy.deploy.attempt import Wanted
 from gitdeploy.deploy.facts import read_source
-from gitdeploy.deploy.flip import show
+from gitdeploy.deploy.flip import publish, show
 from gitdeploy.deploy.push import Push, settle
 from gitdeploy.deploy.recover import missed
 from gitdeploy.deploy.report import Report
@@ -37,6 +37,7 @@ def repair(app: App, report: Report) -> list[str]:
     Changes: links, refs, and whatever the missed updates deploy. Safe to repeat.
     """
     done = [f"linked {app.public.target / name}" for name in show(app)]
+    publish(app)  # here, where somebody can mend what keeps git from it
     updates = tuple(missed(app))
     if not updates:
         return done

@@ -114,7 +114,9 @@ def release_staged(app: App, report: Report) -> Outcome:
         content = content_id(source, "prod")
         if content != release.content:
             ready = app.ready_with(content)
-            release = ready[0] if ready else _prepared(app, source, "prod", report)
+            release = (
+                ready[0] if ready else _prepared(app, "release", source, "prod", report)
+            )
     return _put(app, "prod", "release", release, staged.commit, None)
 
 
@@ -125,7 +127,7 @@ def deploy_directory(app: App, path: Path, name: ChainName) -> Outcome:
     changed and never pruned.
 
     Raises:
-        UsageError: There is no such directory.
+        UsageError: There is no such directory, or it is part of the app itself.
     """
     if not path.is_dir():
         raise UsageError(f"{path} is not a directory, so it cannot be deployed")
@@ -133,12 +135,7 @@ def deploy_directory(app: App, path: Path, name: ChainName) -> Outcome:
     if directory.is_relative_to(app.layout.home.resolve()):
         own = _own(app, directory)
         return _put(app, name, "deploy", own, own.commit, None)
-    head = app.ledger.chains.read(name).head
-    if head and app.directory(app.ledger.releases.get(head.release)) == directory:
-        release = app.ledger.releases.get(head.release)
-    else:
-        release = _adopted(app, directory)
-    return _put(app, name, "deploy", release, release.commit, None)
+    return _put(app, name, "deploy", _adopted(app, directory), None, None)
 
 
 def redeploy(app: App, name: ChainName, report: Report) -> Outcome:
@@ -153,11 +150,7 @@ def redeploy(app: App, name: ChainName, report: Report) -> Outcome:
         raise NothingThere(f"{name} shows no commit that could be deployed again")
     source = read_source(app, head.ref or _NO_REF, head.commit)
     report.title(app.name, name, head.commit[:7])
-    try:
-        release = _prepared(app, source, name, report, anew=True)
-    except ReleaseFailed as error:
-        _note_failure(app, "redeploy", name, error)
-        raise
+    release = _prepared(app, "redeploy", source, name, report, anew=True)
     return _put(app, name, "redeploy", release, head.commit, head.ref)
 
 
@@ -170,32 +163,39 @@ def _own(app: App, directory: Path) -> Release:
 
 
 def _prepared(
-    app: App, source: Source, name: ChainName, report: Report, *, anew: bool = False
+    app: App,
+    action: str,
+    source: Source,
+    name: ChainName,
+    report: Report,
+    *,
+    anew: bool = False,
 ) -> Release:
+    """Return a release made for an action; a failure stands in history."""
     from gitdeploy.deploy.prepare import prepare
 
     if source.trouble:
         raise ReleaseFailed(source.trouble.reason, hint=source.trouble.hint)
-    return prepare(app, Wanted.of(source, name, anew=anew), report)
+    deployments = app.ledger.deployments
+    try:
+        return prepare(app, Wanted.of(source, name, anew=anew), report)
+    except ReleaseFailed as error:
+        event = deployments.begin(action, by=app.by, started=clock.now(), chain=name)
+        deployments.end(event.id, "failed", reason=error.message, release=error.release)
+        raise
 
 
 def _adopted(app: App, directory: Path) -> Release:
     """Return a release that stands for a directory that is not ours."""
     files.sync_filesystems([directory])
-    created = clock.now()
     content = f"directory:{directory}"
-    for known in app.ledger.releases.ready_with(content):
-        return known
+    if known := app.ledger.releases.ready_with(content):
+        return known[0]
+    created = clock.now()
     begun = app.ledger.releases.begin(
         content=content, created=created, suffix=f"{clock.compact(created)}-directory"
     )
     return app.ledger.releases.seal(begun, at=created, path=str(directory))
-
-
-def _note_failure(app: App, action: str, name: ChainName, error: ReleaseFailed) -> None:
-    deployments = app.ledger.deployments
-    event = deployments.begin(action, by=app.by, started=clock.now(), chain=name)
-    deployments.end(event.id, "failed", reason=error.message, release=error.release)
 
 
 def _put(

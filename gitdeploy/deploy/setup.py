@@ -102,7 +102,7 @@ def set_up(  # noqa: PLR0913 - the options of the verb
     if links is not None and not 1 <= links <= _MOST_LINKS:
         raise UsageError(f"--links: should be 1 to {_MOST_LINKS}, got {links}")
     layout = Layout(root, name)
-    work = _Work(layout, surroundings)
+    work = _Work(layout)
     place = Public(target or default_target(root), name, links or DEFAULT_LINKS)
     _check_place(layout, place)
     work.directories()
@@ -120,9 +120,8 @@ def set_up(  # noqa: PLR0913 - the options of the verb
 class _Work:
     """The parts of an app, each made or repaired; remembers what it did."""
 
-    def __init__(self, layout: Layout, surroundings: Surroundings) -> None:
+    def __init__(self, layout: Layout) -> None:
         self._layout = layout
-        self._surroundings = surroundings
         self.changes: list[str] = []
 
     def directories(self) -> None:
