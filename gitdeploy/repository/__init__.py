@@ -1,0 +1,15 @@
+"""The app's bare repository: its objects and refs, through git's own plumbing.
+
+Object ids are full, never words; refs move by compare-and-swap only.
+"""
+
+from gitdeploy.repository.configuration import Configuration
+from gitdeploy.repository.objects import DEPLOY_TOML, Commit, Pushed
+from gitdeploy.repository.refs import Refs, RefsMoved
+from gitdeploy.repository.upkeep import Upkeep
+
+__all__ = ["DEPLOY_TOML", "Commit", "Pushed", "RefsMoved", "Repository"]
+
+
+class Repository(Refs, Upkeep, Configuration):
+    """A bare repository: what it holds, what it is told, what keeps it small."""

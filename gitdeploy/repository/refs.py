@@ -1,0 +1,140 @@
+"""The repository's refs: read as they are, moved by compare-and-swap only."""
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from gitdeploy.errors import SystemFailed
+from gitdeploy.model import RefUpdate
+from gitdeploy.repository.objects import Objects, object_of
+from gitdeploy.system import files
+from gitdeploy.system.process import CommandFailed
+
+__all__ = ["Refs", "RefsMoved"]
+
+_NO_ID: Final = "0" * 40
+
+
+class RefsMoved(SystemFailed):
+    """A ref is not where it was expected, so nothing of the transaction was done."""
+
+
+class Refs(Objects):
+    """The refs of a bare repository, and the objects they stand on."""
+
+    def refs(self, *prefixes: str) -> dict[str, str]:
+        """Return ref names and the object ids they hold.
+
+        Args:
+            *prefixes: `refs/heads/`, or a full name; none for all refs.
+        """
+        lines = self.git(
+            "for-each-ref", "--format=%(objectname) %(refname)", "--", *prefixes
+        )
+        entries = lines.decode("utf-8", "surrogateescape").split("\n")
+        pairs = (entry.partition(" ") for entry in entries if entry)
+        return {ref: id_ for id_, _, ref in pairs}
+
+    def find(self, words: str) -> RefUpdate | None:
+        """Return what a person's words for a ref or commit stand for, as a creation.
+
+        A commit id by itself stands for the first stage branch people think of: its
+        ref is `refs/heads/main`.
+        """
+        names = (words, f"refs/heads/{words}", f"refs/tags/{words}")
+        refs = self.refs()
+        for name in names:
+            if name in refs:
+                return RefUpdate(name, _NO_ID, refs[name])
+        if not words.isprintable():
+            return None
+        (answer,) = self._batch_check([f"{words}^{{commit}}"])
+        type_, id_, _size = object_of(answer)
+        if type_ != "commit" or id_ is None:
+            return None
+        return RefUpdate("refs/heads/main", _NO_ID, id_)
+
+    def holds(self, update: RefUpdate) -> bool:
+        """Return whether the ref is where the update wants it."""
+        return self.refs(update.ref).get(update.ref, _NO_ID) == (
+            _NO_ID if update.deletes else update.new
+        )
+
+    def move(self, updates: Iterable[RefUpdate], *, why: str) -> None:
+        """Move refs by compare-and-swap: all of them, durably, or none.
+
+        Changes: the refs and their logs. Safe to repeat: a second call finds the
+        refs moved and says so.
+
+        Raises:
+            RefsMoved: A ref is not at its old value, or its name cannot be used.
+        """
+        self._transaction(updates, "commit", why)
+        self.sync()
+
+    def sync(self) -> None:
+        """Make objects and refs durable; git syncs no ref's directory itself."""
+        files.sync_filesystems([self.path])
+
+    def adopt_head(self, ref: str) -> None:
+        """Make a clone of this repository check out `ref`, unless its branch exists."""
+        default = self.git("symbolic-ref", "HEAD").decode().strip()
+        if default != ref and default not in self.refs(default):
+            self.git("symbolic-ref", "HEAD", ref)
+
+    def objection(self, updates: Iterable[RefUpdate]) -> str | None:
+        """Return why git would not move the refs now; None where it would.
+
+        Known before a release is built in vain: a ref that has moved on, a name
+        that is too long, a branch `a/b` where there is a branch `a`.
+        """
+        try:
+            self._transaction(updates, "abort", "")
+        except RefsMoved as error:
+            return error.message
+        return None
+
+    def publish(self, prefix: str, wanted: Mapping[str, str]) -> None:
+        """Make the refs below `prefix` exactly `wanted`: names to commit ids.
+
+        Changes: the refs that differ. Safe to repeat.
+        """
+        have = self.refs(prefix)
+        updates = [
+            RefUpdate(ref, have.get(ref, _NO_ID), id_)
+            for ref, id_ in wanted.items()
+            if have.get(ref) != id_
+        ]
+        updates += [
+            RefUpdate(ref, id_, _NO_ID)
+            for ref, id_ in have.items()
+            if ref not in wanted
+        ]
+        if updates:
+            self._transaction(updates, "commit", "published")
+
+    def _transaction(self, updates: Iterable[RefUpdate], end: str, why: str) -> None:
+        words = ["start\0"]
+        for update in updates:
+            words += [f"update {update.ref}\0{update.new}\0{update.old}\0"]
+        words += ["prepare\0", f"{end}\0"]
+        try:
+            self.git(
+                "update-ref",
+                "-z",
+                "--stdin",
+                "--create-reflog",
+                "-m",
+                f"gitdeploy: {why}",
+                stdin="".join(words).encode("utf-8", "surrogateescape"),
+            )
+        except CommandFailed as error:
+            raise RefsMoved(_last_clause(error.stderr)) from error
+
+
+def _last_clause(stderr: str) -> str:
+    """Return git's reason without the words before it that only repeat the ref."""
+    lines = stderr.splitlines() or ["git did not say why"]
+    line = next((x for x in lines if x.startswith(("fatal: ", "error: "))), lines[-1])
+    for word in ("fatal: ", "error: ", "prepare: "):
+        line = line.removeprefix(word)
+    return line
