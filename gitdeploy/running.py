@@ -1,9 +1,9 @@
-"""Which releases a running process works in; read from /proc (proc(5))."""
+"""Which releases a running process works in."""
 
 import os
-from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
+
+from gitdeploy.system import processes
 
 __all__ = ["names_in_use"]
 
@@ -17,26 +17,7 @@ def names_in_use(releases: Path) -> set[str]:
     prefix = f"{os.path.realpath(releases)}/"
     return {
         path.removeprefix(prefix).split("/")[0]
-        for process in _processes()
-        for path in _paths(process)
+        for process in processes.running()
+        for path in process.paths()
         if path.startswith(prefix)
     }
-
-
-def _processes() -> Iterator[Path]:
-    for name in os.listdir("/proc"):
-        if name.isdecimal():
-            yield Path("/proc", name)
-
-
-def _paths(process: Path) -> Iterator[str]:
-    links = [process / "cwd", process / "root", process / "exe"]
-    with suppress(OSError):  # another user's, or it has just ended
-        links += [process / "fd" / name for name in os.listdir(process / "fd")]
-    for link in links:
-        with suppress(OSError):
-            yield os.readlink(link)
-    with suppress(OSError):
-        for line in (process / "maps").read_bytes().splitlines():
-            if (slash := line.find(b"/")) >= 0:
-                yield os.fsdecode(line[slash:])

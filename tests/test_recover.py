@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from support.git import Work
 from support.server import Server
-from support.shop import staged
+from support.shop import ref_locked, staged
 
 from gitdeploy.deploy.app import App
 from gitdeploy.door import surroundings
@@ -218,19 +218,19 @@ def test_a_live_release_that_is_gone_from_the_disk_is_not_passed_over(
     assert "shop-prod-1 shows nothing" in shop.gitdeploy("status", "shop").stdout
 
 
-def test_a_stale_lock_on_a_published_ref_keeps_nobody_from_being_live(
+def test_a_lock_on_a_published_ref_keeps_nobody_from_being_live(
     shop: Server, work: Work
 ) -> None:
     """Neither a push nor what finishes after a crash; repair names the lock."""
-    lock = shop.repo() / "refs" / "deploy" / "dev" / "1.lock"
-    lock.touch()
-    work.commit("three", **{"index.html": "three"})
-    assert work.push("main").code == 0
-    assert _name(shop, "shop-staging").startswith("3-")
-    told = shop.gitdeploy("repair", "shop", check=False)
-    assert told.returncode == 1
-    assert "refs/deploy/dev/1" in told.stderr
-    lock.unlink()
+    first = shop.refs()["refs/deploy/dev/2"]
+    with ref_locked(shop, "refs/deploy/dev/1"):
+        work.commit("three", **{"index.html": "three"})
+        assert work.push("main").code == 0
+        assert _name(shop, "shop-staging").startswith("3-")
+        told = shop.gitdeploy("repair", "shop", check=False)
+        assert told.returncode == 1
+        assert "refs/deploy/dev/1.lock" in told.stderr
+        assert shop.refs()["refs/deploy/dev/2"] == first
     shop.gitdeploy("repair", "shop")
     assert shop.refs()["refs/deploy/dev/1"] == work.head
 

@@ -46,7 +46,8 @@ class Gate:
     def check(self, updates: Sequence[RefUpdate]) -> None:
         """See `Acceptance`."""
         if objection := self._repository.objection(updates):
-            raise RefsMoved(self._moved_on(updates) or objection)
+            moved_on = self._moved_on(updates)
+            raise RefsMoved(moved_on) if moved_on else objection
 
     def accept(self, updates: Sequence[RefUpdate]) -> None:
         """See `Acceptance`."""

@@ -121,7 +121,7 @@ class Flow:
         except Superseded as error:
             attempt.end("superseded", error.message)
         except RefsMoved as error:
-            attempt.end("refused", error.message, _FETCH)
+            attempt.end("refused", error.message, error.hint or _FETCH)
         except StateError as error:
             attempt.end("refused", error.message, error.hint)
         except ReleaseFailed as error:
@@ -199,7 +199,7 @@ class Flow:
         except Superseded as error:
             first.end("superseded", error.message)
         except RefsMoved as error:
-            first.end("refused", error.message, _FETCH)
+            first.end("refused", error.message, error.hint or _FETCH)
         except (OSError, SystemFailed) as error:  # moved, and perhaps not on disk
             first.end("failed", f"the refs could not be moved: {error}")
             for attempt in attempts:

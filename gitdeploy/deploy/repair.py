@@ -28,15 +28,19 @@ _NAME: Final = re.compile(r"(?P<number>\d+)-(?P<time>\d{8}T\d{6}Z)-[0-9a-z]+")
 def repair(app: App, report: Report) -> list[str]:
     """Make links and `refs/deploy/*` show the ledger; deploy what was missed.
 
-    A ref that moved unseen and cannot be deployed stays where it is. Called with
-    the lock held; taking it has finished what a crash left half done.
+    Before that, lock files go that a killed git left. A ref that moved unseen and
+    cannot be deployed stays where it is. Called with the lock held; taking it has
+    finished what a crash left half done.
 
     Returns:
         Sentences about what was done; empty where all agreed.
 
     Changes: links, refs, and whatever the missed updates deploy. Safe to repeat.
     """
-    done = [f"linked {app.public.target / name}" for name in show(app)]
+    done = [
+        f"removed {lock.path}: {lock}" for lock in app.repository.remove_stale_locks()
+    ]
+    done += [f"linked {app.public.target / name}" for name in show(app)]
     publish(app)  # here, where somebody can mend what keeps git from it
     updates = tuple(missed(app))
     if not updates:

@@ -13,7 +13,7 @@ from gitdeploy.errors import StateError, SystemFailed, UsageError
 from gitdeploy.layout import Layout, Public, check_app_name, colliding_app
 from gitdeploy.ledger import Ledger
 from gitdeploy.model import CHAINS
-from gitdeploy.repository import Repository
+from gitdeploy.repository import GATE, Repository
 from gitdeploy.system import files, process
 from gitdeploy.system.surroundings import Surroundings
 
@@ -159,8 +159,8 @@ class _Work:
         remembered = app.ledger.setting("gate") != "no"
         gate = possible and (remembered if wanted is None else wanted)
         app.ledger.set_setting("gate", "yes" if gate else "no")
-        key = "receive.procReceiveRefs"
-        if gate and app.repository.configure({key: "refs"}):
+        key, value = GATE
+        if gate and app.repository.configure({key: value}):
             self.changes.append("the gate is closed: a failed deployment is rejected")
         if not gate and app.repository.unset(key):
             self.changes.append("the gate is open: a failed deployment is put back")

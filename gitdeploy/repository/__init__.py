@@ -4,11 +4,20 @@ Object ids are full, never words; refs move by compare-and-swap only.
 """
 
 from gitdeploy.repository.configuration import Configuration
+from gitdeploy.repository.locks import GATE, GitLock
 from gitdeploy.repository.objects import DEPLOY_TOML, Commit, Pushed
 from gitdeploy.repository.refs import Refs, RefsMoved
 from gitdeploy.repository.upkeep import Upkeep
 
-__all__ = ["DEPLOY_TOML", "Commit", "Pushed", "RefsMoved", "Repository"]
+__all__ = [
+    "DEPLOY_TOML",
+    "GATE",
+    "Commit",
+    "GitLock",
+    "Pushed",
+    "RefsMoved",
+    "Repository",
+]
 
 
 class Repository(Refs, Upkeep, Configuration):

@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping
 
-from gitdeploy.repository.objects import Objects
+from gitdeploy.repository.locks import Locks
 from gitdeploy.system.process import CommandFailed
 
 __all__ = ["Configuration"]
 
 
-class Configuration(Objects):
+class Configuration(Locks):
     """The settings of a bare repository."""
 
     def setting(self, key: str) -> str | None:
@@ -22,7 +22,7 @@ class Configuration(Objects):
             key for key, value in wanted.items() if have.get(key.lower()) != value
         ]
         for key in changed:
-            self.git("config", "--local", "--replace-all", key, wanted[key])
+            self.unlocked("config", "--local", "--replace-all", key, wanted[key])
         return changed
 
     def _settings(self) -> dict[str, str]:
@@ -33,7 +33,7 @@ class Configuration(Objects):
     def unset(self, key: str) -> bool:
         """Take a setting away; return whether it was there."""
         try:
-            self.git("config", "--local", "--unset-all", key)
+            self.unlocked("config", "--local", "--unset-all", key)
         except CommandFailed:
             return False
         return True

@@ -5,7 +5,8 @@ from typing import Final
 
 from gitdeploy.errors import SystemFailed
 from gitdeploy.model import RefUpdate
-from gitdeploy.repository.objects import Objects, object_of
+from gitdeploy.repository.locks import GitLocked, Locks
+from gitdeploy.repository.objects import object_of
 from gitdeploy.system import files
 from gitdeploy.system.process import CommandFailed
 
@@ -18,7 +19,7 @@ class RefsMoved(SystemFailed):
     """A ref is not where it was expected, so nothing of the transaction was done."""
 
 
-class Refs(Objects):
+class Refs(Locks):
     """The refs of a bare repository, and the objects they stand on."""
 
     def refs(self, *prefixes: str) -> dict[str, str]:
@@ -79,9 +80,9 @@ class Refs(Objects):
         """Make a clone of this repository check out `ref`, unless its branch exists."""
         default = self.git("symbolic-ref", "HEAD").decode().strip()
         if default != ref and default not in self.refs(default):
-            self.git("symbolic-ref", "HEAD", ref)
+            self.unlocked("symbolic-ref", "HEAD", ref)
 
-    def objection(self, updates: Iterable[RefUpdate]) -> str | None:
+    def objection(self, updates: Iterable[RefUpdate]) -> RefsMoved | None:
         """Return why git would not move the refs now; None where it would.
 
         Known before a release is built in vain: a ref that has moved on, a name
@@ -90,7 +91,7 @@ class Refs(Objects):
         try:
             self._transaction(updates, "abort", "")
         except RefsMoved as error:
-            return error.message
+            return error
         return None
 
     def publish(self, prefix: str, wanted: Mapping[str, str]) -> None:
@@ -118,7 +119,7 @@ class Refs(Objects):
             words += [f"update {update.ref}\0{update.new}\0{update.old}\0"]
         words += ["prepare\0", f"{end}\0"]
         try:
-            self.git(
+            self.unlocked(
                 "update-ref",
                 "-z",
                 "--stdin",
@@ -127,6 +128,8 @@ class Refs(Objects):
                 f"gitdeploy: {why}",
                 stdin="".join(words).encode("utf-8", "surrogateescape"),
             )
+        except GitLocked as error:
+            raise RefsMoved(error.message, hint=error.hint) from error
         except CommandFailed as error:
             raise RefsMoved(_last_clause(error.stderr)) from error
 

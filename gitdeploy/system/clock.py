@@ -3,7 +3,15 @@
 import time
 from datetime import UTC, datetime
 
-__all__ = ["Stopwatch", "compact", "expanded", "now", "seconds_since"]
+__all__ = [
+    "Stopwatch",
+    "age_s",
+    "booted_s",
+    "compact",
+    "expanded",
+    "now",
+    "seconds_since",
+]
 
 
 def now() -> str:
@@ -26,6 +34,19 @@ def seconds_since(moment: str) -> float:
     """Return how long ago a moment of `now` was; negative if the clock was set back."""
     then = datetime.fromisoformat(moment)
     return (datetime.now(UTC) - then).total_seconds()
+
+
+def age_s(moment_s: float) -> float:
+    """Return how long ago a moment was, itself in seconds since the epoch."""
+    return time.time() - moment_s
+
+
+def booted_s() -> float:
+    """Return when the machine was started, seconds since the epoch.
+
+    By the clock as it goes now: whoever sets it moves this moment as well.
+    """
+    return time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 class Stopwatch:

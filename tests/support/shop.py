@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from gitdeploy.lock import lock_held
+from support import process
 from support.git import Work
 from support.server import Server
 
@@ -30,3 +31,21 @@ def busy(server: Server) -> Iterator[None]:
 def code(server: Server, *words: str, **more) -> int:
     """Return the exit status of a verb."""
     return server.gitdeploy(*words, check=False, **more).returncode
+
+
+@contextmanager
+def ref_locked(server: Server, ref: str) -> Iterator[int]:
+    """Let a living git hold a ref's lock file for the body; yields its process."""
+    held = server.refs()[ref]
+    begun = b"start\nupdate %b %b\nprepare\n" % (ref.encode(), held.encode())
+    words = ("git", f"--git-dir={server.repo()}", "update-ref", "--stdin")
+    with process.started(*words) as git:
+        assert git.stdin
+        assert git.stdout
+        git.stdin.write(begun)
+        git.stdin.flush()
+        assert git.stdout.readline() == b"start: ok\n"
+        assert git.stdout.readline() == b"prepare: ok\n"
+        yield git.pid
+        git.stdin.close()
+        git.wait()

@@ -1,0 +1,122 @@
+"""The processes of this machine as /proc shows them (proc(5)); it starts none.
+
+Of other users' processes only root sees more than their arguments: for anybody else
+`directory`, `variable` and `paths` say nothing of them. Whatever has ended meanwhile
+reads as empty.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from gitdeploy.system import clock
+
+__all__ = ["Process", "all_are_seen", "ancestors", "running"]
+
+_TICKS_A_SECOND: Final = os.sysconf("SC_CLK_TCK")
+# Fields of /proc/PID/stat, counted from the one after the program's name.
+_PARENT: Final = 1
+_STARTED: Final = 19
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """One process; each property is read anew."""
+
+    pid: int
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """Its command line; empty for one that has ended, and for the kernel's."""
+        with suppress(OSError):
+            words = self._place("cmdline").read_bytes().removesuffix(b"\0").split(b"\0")
+            return tuple(os.fsdecode(word) for word in words if words != [b""])
+        return ()
+
+    @property
+    def owner(self) -> int | None:
+        """Whose it is; None for one that has ended."""
+        with suppress(OSError):
+            return self._place("").stat().st_uid
+        return None
+
+    @property
+    def parent(self) -> int:
+        """Who started it; 0: nobody, or it has ended."""
+        fields = self._fields()
+        return int(fields[_PARENT]) if fields else 0
+
+    @property
+    def started_s(self) -> float | None:
+        """When it was started, seconds since the epoch; None for one that has ended.
+
+        True to a tick of the kernel, 10 ms, as long as nobody sets the clock.
+        """
+        fields = self._fields()
+        if not fields:
+            return None
+        return clock.booted_s() + int(fields[_STARTED]) / _TICKS_A_SECOND
+
+    @property
+    def directory(self) -> str | None:
+        """Its working directory; None where we may not know, or it has ended."""
+        with suppress(OSError):
+            return os.readlink(self._place("cwd"))
+        return None
+
+    def variable(self, name: str) -> str | None:
+        """Return a variable of the environment it was started with."""
+        prefix = f"{name}=".encode()
+        with suppress(OSError):
+            for pair in self._place("environ").read_bytes().split(b"\0"):
+                if pair.startswith(prefix):
+                    return os.fsdecode(pair.removeprefix(prefix))
+        return None
+
+    def paths(self) -> Iterator[str]:
+        """Yield its directory, its root, its program, its open and mapped files."""
+        links = [self._place(name) for name in ("cwd", "root", "exe")]
+        with suppress(OSError):
+            links += [self._place("fd") / fd for fd in os.listdir(self._place("fd"))]
+        for link in links:
+            with suppress(OSError):
+                if (path := os.readlink(link)).startswith("/"):  # not `pipe:[7]`
+                    yield path
+        with suppress(OSError):
+            for line in self._place("maps").read_bytes().splitlines():
+                if (slash := line.find(b"/")) >= 0:
+                    yield os.fsdecode(line[slash:])
+
+    def _fields(self) -> list[bytes]:
+        with suppress(OSError):
+            # The program's name stands in parentheses and may hold anything.
+            return self._place("stat").read_bytes().rpartition(b")")[2].split()
+        return []
+
+    def _place(self, name: str) -> Path:
+        return Path("/proc", str(self.pid), name)
+
+
+def running() -> Iterator[Process]:
+    """Yield every process that we know of, ourselves too."""
+    for name in os.listdir("/proc"):
+        if name.isdecimal():
+            yield Process(int(name))
+
+
+def ancestors() -> set[int]:
+    """Return our own process and those that wait for it: parent, grandparent, …."""
+    found: set[int] = set()
+    pid = os.getpid()
+    while pid and pid not in found:
+        found.add(pid)
+        pid = Process(pid).parent
+    return found
+
+
+def all_are_seen() -> bool:
+    """Return whether no process works unseen by us."""
+    return os.geteuid() == 0
