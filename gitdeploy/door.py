@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from gitdeploy.errors import GitdeployError
+from gitdeploy.system.client import Client
 from gitdeploy.system.files import blamed
 from gitdeploy.system.signals import interrupt_on_termination
 from gitdeploy.system.surroundings import Surroundings
@@ -21,6 +22,7 @@ __all__ = ["acting_name", "guarded", "surroundings"]
 _BUG: Final = 3
 _INTERRUPTED: Final = 130
 _UMASK: Final = 0o022
+_STDERR: Final = 2
 
 
 def surroundings(environ: Mapping[str, str]) -> Surroundings:
@@ -70,11 +72,11 @@ def guarded(main: Callable[[], int]) -> int:
 
 
 def say(message: str, hint: str = "") -> None:
-    """Tell a person what went wrong and what mends it."""
-    sys.stderr.write(f"gitdeploy: {printable(message)}\n")
+    """Tell a person what went wrong and what mends it; nobody can block us here."""
+    client = Client(_STDERR)
+    client.line(f"gitdeploy: {printable(message)}")
     if hint:
-        sys.stderr.write(f"hint: {printable(hint)}\n")
-    sys.stderr.flush()
+        client.line(f"hint: {printable(hint)}")
 
 
 def _account() -> pwd.struct_passwd:

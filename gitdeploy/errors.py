@@ -4,7 +4,8 @@
     ├── UsageError        who typed the command (2)
     ├── ConfigError       the author of deploy.toml or server.toml (2)
     ├── ReleaseFailed     the app's author: this commit cannot become a release (1)
-    │   └── StepFailed    a step of deploy.toml did not succeed (1)
+    │   ├── StepFailed    a step of deploy.toml did not succeed (1)
+    │   └── Cancelled     nobody: somebody wanted it to stop (1)
     ├── SystemFailed      the operator: disk, permission, a program missing (1)
     ├── NothingThere      nobody: there is nothing to roll back or forward to (5)
     ├── LockHeld          nobody: wait (75)
@@ -16,6 +17,7 @@ A decision that says no is a value (`decide.Refuse`), not one of these.
 from typing import ClassVar
 
 __all__ = [
+    "Cancelled",
     "ConfigError",
     "GitdeployError",
     "LockHeld",
@@ -78,6 +80,10 @@ class StepFailed(ReleaseFailed):
         super().__init__(f"{step} failed: {outcome}")
         self.step = step
         self.outcome = outcome
+
+
+class Cancelled(ReleaseFailed):
+    """Somebody wanted the preparation to stop, or nobody waits for it any more."""
 
 
 class SystemFailed(GitdeployError):

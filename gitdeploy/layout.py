@@ -70,6 +70,16 @@ class Layout:
         return self.home / "lock"
 
     @property
+    def queue(self) -> Path:
+        """One file for each who waits for the lock."""
+        return self.home / "queue"
+
+    @property
+    def reserve(self) -> Path:
+        """Room kept back for a roll back on a full disk."""
+        return self.home / "reserve"
+
+    @property
     def server_toml(self) -> Path:
         """What pushers must not decide."""
         return self.home / "server.toml"

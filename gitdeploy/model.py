@@ -14,11 +14,21 @@ VerdictWord: TypeAlias = Literal[
     "rolled forward",  # a roll back was undone
     "unchanged",  # what was pushed is live already
     "accepted",  # the ref moved; refs of this kind deploy nothing
-    "superseded",  # the ref has moved on meanwhile; the newer push decides
+    "superseded",  # a newer push of the ref decides
     "refused",  # the rule book said no; the ref did not move
     "failed",  # the release could not be made or shown; the ref did not move
+    "cancelled",  # somebody stopped it, or nobody waited any more; as before
     "abandoned",  # the process died before the ref moved
 ]
+
+ACCEPTED: Final[tuple[VerdictWord, ...]] = (
+    "deployed",
+    "rolled back",
+    "rolled forward",
+    "unchanged",
+    "accepted",
+)
+"""The verdicts after which a ref is where the pusher wanted it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +158,7 @@ class Verdict:
     @property
     def accepted(self) -> bool:
         """Whether the ref is where the pusher wanted it."""
-        return self.word not in ("refused", "failed", "abandoned")
+        return self.word in ACCEPTED
 
 
 def short_ref(ref: str) -> str:

@@ -166,7 +166,8 @@ def test_logs_show_the_newest_release_printable(server, work):
     assert "ab\n" in shown
     assert "\x1b" not in shown
     assert server.gitdeploy("logs", "shop", "1").stdout == shown
-    assert server.gitdeploy("logs", "shop", "-f").stdout == shown
+    followed = server.gitdeploy("logs", "shop", "-f").stdout
+    assert followed == f"{shown}== deployed  dev\n"
 
 
 def test_logs_follow_a_running_release_to_its_end(server, work):

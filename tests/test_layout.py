@@ -46,6 +46,8 @@ def test_everything_of_an_app_has_its_place():
         "empty": "shop/empty",
         "ledger": "shop/ledger.db",
         "lock": "shop/lock",
+        "queue": "shop/queue",
+        "reserve": "shop/reserve",
         "server_toml": "shop/server.toml",
     }
 

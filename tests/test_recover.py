@@ -275,10 +275,18 @@ def test_a_ledger_half_rebuilt_is_not_taken_for_one(shop: Server) -> None:
     assert not half.exists()
 
 
-def test_a_stopped_build_leaves_nothing_running_and_the_ref_where_it_was(
-    server: Server, make_work: Callable[..., Work], tmp_path: Path
+@pytest.mark.parametrize(
+    ("number", "why"),
+    [(signal.SIGTERM, "cancelled by a signal"), (signal.SIGKILL, "interrupted")],
+)
+def test_a_killed_hook_leaves_nothing_running_and_the_ref_where_it_was(
+    server: Server,
+    make_work: Callable[..., Work],
+    tmp_path: Path,
+    number: int,
+    why: str,
 ) -> None:
-    """Ctrl-C while a step runs: its processes end, the next push just works."""
+    """At once where it can; else by whoever comes next, who just works."""
     server.setup("shop")
     ada = make_work("ada", server.url())
     started, pid = tmp_path / "started", tmp_path / "pid"
@@ -288,14 +296,15 @@ def test_a_stopped_build_leaves_nothing_running_and_the_ref_where_it_was(
     with ada.pushing("main") as child:
         started.read_text()
         step = os.pidfd_open(int(pid.read_text()))
-        os.killpg(child.pid, signal.SIGINT)
+        os.kill(server.status()["running"]["pid"], number)
         child.communicate(timeout=30)
-    assert select.select([step], [], [], 30)[0], "the step is still running"
-    os.close(step)
+        assert child.returncode == 1
     assert "refs/heads/main" not in server.refs()
     ada.commit("quick", **{"deploy.toml": ""})
     assert ada.push("main").code == 0
-    assert server.releases()[-1]["failed_why"] == "interrupted"
+    assert select.select([step], [], [], 30)[0], "the step is still running"
+    os.close(step)
+    assert server.releases()[-1]["failed_why"] == why
 
 
 def _name(server: Server, link: str) -> str:

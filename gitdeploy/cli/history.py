@@ -9,6 +9,7 @@ import click
 from gitdeploy.cli.options import app_argument, json_option, opened, root_option
 from gitdeploy.cli.screen import moment, ref, show_json, show_line, table
 from gitdeploy.deploy.look import Shape, history
+from gitdeploy.model import ACCEPTED
 from gitdeploy.system.terminal import fit, human_time
 
 __all__ = ["command"]
@@ -76,8 +77,7 @@ def _what(event: Shape) -> str:
 def _why_not(event: Shape) -> str:
     if event["verdict"] is None:
         return "running, or interrupted"
-    accepted = event["verdict"] not in ("refused", "failed", "abandoned")
-    return "" if accepted else event["reason"] or ""
+    return "" if event["verdict"] in ACCEPTED else event["reason"] or ""
 
 
 def _releases(event: Shape) -> str:

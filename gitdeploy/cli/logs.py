@@ -10,8 +10,10 @@ import click
 
 from gitdeploy.cli.finding import release_named
 from gitdeploy.cli.options import app_argument, completed_releases, opened, root_option
+from gitdeploy.cli.screen import show_line
 from gitdeploy.deploy.app import App
 from gitdeploy.errors import UsageError
+from gitdeploy.lock import holder
 from gitdeploy.model import Release
 from gitdeploy.system.terminal import printable
 
@@ -23,7 +25,7 @@ _LOOK_AGAIN_S = 0.2
 @click.command()
 @app_argument()
 @click.argument("release", required=False, shell_complete=completed_releases)
-@click.option("-f", "--follow", is_flag=True, help="Go on while it is being prepared.")
+@click.option("-f", "--follow", is_flag=True, help="Go on until it has its verdict.")
 @root_option
 def command(*, app: str, release: str | None, follow: bool, root: Path) -> None:
     """Show what a release printed while it was prepared.
@@ -38,7 +40,8 @@ def command(*, app: str, release: str | None, follow: bool, root: Path) -> None:
         with path.open(encoding="utf-8", errors="backslashreplace") as log:
             _print(log)
             if follow:
-                _follow(log, lambda: _preparing(opened_app, found))
+                _follow(log, lambda: _under_way(opened_app, found))
+                _print_verdict(opened_app, found)
 
 
 def _newest(app: App) -> Release:
@@ -48,8 +51,18 @@ def _newest(app: App) -> Release:
     return newest[0]
 
 
-def _preparing(app: App, release: Release) -> bool:
-    return app.ledger.releases.get(release.number).state == "preparing"
+def _under_way(app: App, release: Release) -> bool:
+    """Return whether a release is being made or shown, by somebody who lives."""
+    made = app.ledger.releases.get(release.number).state != "preparing"
+    if made and app.ledger.deployments.latest_about(release.number):
+        return False
+    return holder(app.layout.lock) is not None
+
+
+def _print_verdict(app: App, release: Release) -> None:
+    if event := app.ledger.deployments.latest_about(release.number):
+        why = f": {event.reason}" if event.reason else ""
+        show_line(f"== {event.verdict}  {event.chain or ''}{why}")
 
 
 def _follow(log: IO[str], still: Callable[[], bool]) -> None:

@@ -15,7 +15,7 @@ __all__ = ["VERBS", "gitdeploy", "main"]
 VERBS: Final[Mapping[str, tuple[str, ...]]] = {
     "Begin": ("setup", "demo", "completion"),
     "Look": ("status", "releases", "history", "logs", "plan"),
-    "Act": ("rollback", "rollforward", "release", "deploy", "redeploy"),
+    "Act": ("rollback", "rollforward", "release", "deploy", "redeploy", "cancel"),
     "Keep": ("lock", "unlock", "env", "pin", "prune", "repair"),
 }
 """Every verb once, under the heading that `gitdeploy --help` gives it."""

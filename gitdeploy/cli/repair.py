@@ -73,12 +73,10 @@ def command(
 
 
 def _locked(app: App, wait_s: float) -> AbstractContextManager[None]:
-    """Hold the lock and nothing more: what is mended is to be told, or lost."""
-    from gitdeploy.lock import lock_held
+    """Hold the lock and mend nothing yet: what is mended is to be told."""
+    from gitdeploy.deploy.recover import working_on
 
-    return lock_held(
-        app.layout.lock, by=app.by, what="repair", wait_s=wait_s, tell=tell
-    )
+    return working_on(app, "repair", wait_s=wait_s, tell=tell)
 
 
 def _mended(app: App, *, from_links: bool, target: Path | None) -> list[str]:

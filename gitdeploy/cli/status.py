@@ -95,6 +95,8 @@ def _lines(shape: Shape) -> Iterator[tuple[str, str]]:
         yield "running", f"{running['what']} by {running['by']}, begun {since}"
     else:
         yield from _pending(shape)
+    for one in shape["queue"]:
+        yield "waiting", f"{one['what']} by {one['by']}, since {ago(one['since'])}"
     for sentence in shape["behind"]:
         yield "behind", sentence
 

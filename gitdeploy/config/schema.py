@@ -143,6 +143,8 @@ class Build(Table, frozen=True, kw_only=True):
     """Seconds until a command without a timeout of its own is killed; default 10m."""
     env: dict[str, str] = field(default_factory=dict)
     """Variables of every command, by POSIX names; default none."""
+    on_disconnect: Literal["finish", "cancel"] = "finish"
+    """What becomes of a push whose client is gone before the flip; default finish."""
     steps: tuple[Step, ...] = ()
     """At most 100, in the order they run; names are unique. Default none."""
 

@@ -16,6 +16,13 @@ class Superseded(RefsMoved):
 class Acceptance(Protocol):
     """What the flow of a push asks of the refs."""
 
+    def catch_up(self, updates: Sequence[RefUpdate]) -> list[RefUpdate]:
+        """Return the updates as they would read had they been pushed just now.
+
+        While a push waited for its turn, another may have moved its branch forward;
+        where what is pushed holds that too, nothing is lost by moving on from there.
+        """
+
     def check(self, updates: Sequence[RefUpdate]) -> None:
         """Say nothing if the refs could move now.
 
@@ -42,6 +49,21 @@ class Gate:
 
     def __init__(self, repository: Repository) -> None:
         self._repository = repository
+
+    def catch_up(self, updates: Sequence[RefUpdate]) -> list[RefUpdate]:
+        """See `Acceptance`."""
+        branches = [u.ref for u in updates if u.ref.startswith("refs/heads/")]
+        have = self._repository.refs(*branches) if branches else {}
+        return [self._from(have.get(u.ref, u.old), u) for u in updates]
+
+    def _from(self, there: str, update: RefUpdate) -> RefUpdate:
+        if there == update.old or update.deletes:
+            return update
+        contains = self._repository.contains
+        forward = update.creates or contains(there, update.old)
+        if forward and contains(update.new, there):
+            return RefUpdate(update.ref, there, update.new)
+        return update
 
     def check(self, updates: Sequence[RefUpdate]) -> None:
         """See `Acceptance`."""
@@ -77,11 +99,18 @@ class Afterwards:
         self._repository = repository
         self._may_put_back = put_back
 
+    def catch_up(self, updates: Sequence[RefUpdate]) -> list[RefUpdate]:
+        """See `Acceptance`; the refs have moved as they were pushed."""
+        return list(updates)
+
     def check(self, updates: Sequence[RefUpdate]) -> None:
         """See `Acceptance`."""
+        have = self._repository.refs(*(update.ref for update in updates))
         for update in updates:
-            if not self._repository.holds(update):
-                raise Superseded(f"{update.short} has moved on meanwhile")
+            there = have.get(update.ref)
+            if there != (None if update.deletes else update.new):
+                holds = f"is at {there[:7]} by now" if there else "is gone by now"
+                raise Superseded(f"superseded: {update.short} {holds}")
 
     def accept(self, updates: Sequence[RefUpdate]) -> None:
         """See `Acceptance`."""

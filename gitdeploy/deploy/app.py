@@ -14,6 +14,7 @@ from gitdeploy.system.surroundings import Surroundings
 
 if TYPE_CHECKING:  # what a hook does not need, it does not import
     from gitdeploy.config import ServerConfig
+    from gitdeploy.lock import Turn
     from gitdeploy.repository import Repository
 
 __all__ = ["DEFAULT_LINKS", "App", "default_target", "set_up_apps"]
@@ -28,12 +29,14 @@ class App:
         layout: Where everything lies.
         surroundings: What the door took from the environment.
         by: Who acts, for the ledger and the lock.
+        turn: The app's lock, while we hold it.
     """
 
     def __init__(self, layout: Layout, surroundings: Surroundings, by: str) -> None:
         self.layout = layout
         self.surroundings = surroundings
         self.by = by
+        self.turn: Turn | None = None
 
     @classmethod
     def open(cls, root: Path, name: str, surroundings: Surroundings, by: str) -> Self:

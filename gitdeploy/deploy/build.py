@@ -6,6 +6,7 @@ from gitdeploy.deploy.app import App
 from gitdeploy.deploy.attempt import Wanted
 from gitdeploy.deploy.report import Report
 from gitdeploy.deploy.reuse import reuse, step_key
+from gitdeploy.deploy.still_wanted import check_still_wanted
 from gitdeploy.model import Release
 from gitdeploy.steps import Mask, run_step
 from gitdeploy.system.terminal import for_humans
@@ -18,6 +19,7 @@ def build(app: App, release: Release, wanted: Wanted, report: Report) -> None:
 
     Raises:
         StepFailed: A step did not succeed; the later ones did not run.
+        Cancelled: Somebody did not want to wait for it any more.
     """
     steps = wanted.config.build.steps
     if not steps:
@@ -40,6 +42,7 @@ def build(app: App, release: Release, wanted: Wanted, report: Report) -> None:
             log=report.log,
             tell=report.output,
             mask=mask,
+            check=lambda: check_still_wanted(app, wanted, report),
         )
         report.end(seconds)
         if key:

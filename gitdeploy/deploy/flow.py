@@ -16,8 +16,14 @@ from gitdeploy.deploy.facts import Source, content_id
 from gitdeploy.deploy.flip import check_links, check_showable, flip, go_back
 from gitdeploy.deploy.judge import Push, judge
 from gitdeploy.deploy.report import Report
-from gitdeploy.errors import GitdeployError, ReleaseFailed, StateError, SystemFailed
-from gitdeploy.model import RefUpdate, Release, Verdict
+from gitdeploy.errors import (
+    Cancelled,
+    GitdeployError,
+    ReleaseFailed,
+    StateError,
+    SystemFailed,
+)
+from gitdeploy.model import RefUpdate, Release, Verdict, VerdictWord
 from gitdeploy.repository import RefsMoved
 from gitdeploy.system import clock
 from gitdeploy.system.files import blamed
@@ -25,6 +31,7 @@ from gitdeploy.system.signals import undisturbed
 
 __all__ = ["Flow"]
 
+_BRANCHES: Final = "refs/heads/"
 _FETCH: Final = "git fetch, look at what is there now, then push again"
 
 
@@ -126,7 +133,9 @@ class Flow:
             attempt.end("refused", error.message, error.hint)
         except ReleaseFailed as error:
             attempt.failure = error
-            attempt.end("failed", error.message, error.hint)
+            cancelled = isinstance(error, Cancelled)
+            word: VerdictWord = "cancelled" if cancelled else "failed"
+            attempt.end(word, error.message, error.hint)
             if error.release:
                 attempt.release = self._app.ledger.releases.get(error.release)
 
@@ -145,16 +154,36 @@ class Flow:
         elif ready and not anew:
             attempt.release = ready[0]
         else:
-            from gitdeploy.deploy.prepare import prepare
-
+            self._leave_to_newer(attempt.update)
             wanted = Wanted.of(source, chain, anew=anew)
-            try:
-                attempt.release = prepare(self._app, wanted, self._report)
-            except ReleaseFailed as error:
-                self._failed[content] = error
-                raise
-            self._built[content] = attempt.release
+            attempt.release = self._prepared(wanted)
             attempt.built = True
+
+    def _leave_to_newer(self, update: RefUpdate) -> None:
+        """Build nothing that a push which waits already will replace.
+
+        Raises:
+            Superseded: Somebody waits with a later commit of the same branch, which
+                holds this one.
+        """
+        turn = self._app.turn
+        if turn is None or self._push.atomic or not update.ref.startswith(_BRANCHES):
+            return
+        for other in reversed(turn.waiting()):
+            new = other.wants.get(update.ref, update.new)
+            if new != update.new and self._app.repository.contains(new, update.new):
+                raise Superseded(f"superseded by {new[:7]}, pushed by {other.by}")
+
+    def _prepared(self, wanted: Wanted) -> Release:
+        from gitdeploy.deploy.prepare import prepare
+
+        try:
+            release = prepare(self._app, wanted, self._report)
+        except ReleaseFailed as error:
+            self._failed[wanted.content] = error
+            raise
+        self._built[wanted.content] = release
+        return release
 
     def _intend(self, attempt: Attempt) -> None:
         app, name = self._app, reached(attempt.decision)

@@ -27,6 +27,11 @@ class Push:
     atomic: bool = False
     """All refs or none."""
 
+    @property
+    def only_plans(self) -> bool:
+        """Whether it asks what would happen, and is refused."""
+        return "plan" in self.options
+
 
 def judge(app: App, source: Source, push: Push) -> Decision:
     """Return what one update means by itself, right now."""
@@ -34,7 +39,7 @@ def judge(app: App, source: Source, push: Push) -> Decision:
     decision = decide(facts)
     if source.trouble and not isinstance(decision, Refuse):
         return source.trouble
-    if "plan" in push.options:
+    if push.only_plans:
         return Refuse(f"plan: {describe(decision)}")
     return decision
 

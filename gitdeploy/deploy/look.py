@@ -13,7 +13,7 @@ from gitdeploy.deploy.app import App
 from gitdeploy.deploy.facts import Source
 from gitdeploy.deploy.flip import missing
 from gitdeploy.errors import ReleaseFailed
-from gitdeploy.lock import holder
+from gitdeploy.lock import holder, waiting
 from gitdeploy.model import CHAINS, ChainName, Deployment, Entry, Release
 
 __all__ = ["Shape", "history", "plan", "releases", "status"]
@@ -42,6 +42,7 @@ def status(app: App) -> Shape:
         "chains": {chain: _positions(app, chain) for chain in CHAINS},
         "locked": asdict(freeze) if freeze else None,
         "running": asdict(running) if running else None,
+        "queue": [asdict(one) for one in waiting(app.layout.lock)],
         "pending": bool(unfinished or unseen),
         "unfinished": [_event(app, event) for event in unfinished],
         "missed": [asdict(update) for update in unseen],

@@ -7,11 +7,12 @@ from gitdeploy.checkout import check_out
 from gitdeploy.deploy.app import App
 from gitdeploy.deploy.attempt import Wanted
 from gitdeploy.deploy.report import Report
+from gitdeploy.deploy.room import check_room
 from gitdeploy.errors import ReleaseFailed
 from gitdeploy.system import files
 from gitdeploy.system.clock import Stopwatch
 from gitdeploy.system.git import Git
-from gitdeploy.system.terminal import count, human_bytes
+from gitdeploy.system.terminal import count
 from gitdeploy.tree import Inspection, Submodule, inspect
 
 __all__ = ["materialise"]
@@ -34,30 +35,13 @@ def materialise(
     shared = (*config.shared.files, *config.shared.dirs)
     limits = app.server.limits
     inspection = inspect(app.repository.path, tree, limits, shared=shared)
-    _check_room(app, inspection)
+    check_room(app, inspection)
     files.make_directory(directory)
     check_out(app.repository.git, wanted.tree, directory, path=config.checkout.path)
     if inspection.submodules:
         inspection = _mount_submodules(app, wanted, inspection, directory)
     report.line("checkout", count(inspection.files, "file"), watch.seconds)
     return inspection
-
-
-def _check_room(app: App, inspection: Inspection) -> None:
-    """Refuse before anything is written that would not fit."""
-    free_bytes, free_inodes = files.room(app.layout.releases)
-    hint = f"make room: gitdeploy prune {app.name} --keep 1"
-    if inspection.size_bytes > free_bytes:
-        need, have = human_bytes(inspection.size_bytes), human_bytes(free_bytes)
-        raise ReleaseFailed(
-            f"the files need {need}; the server's disk has {have} free", hint=hint
-        )
-    if inspection.files > free_inodes:
-        raise ReleaseFailed(
-            f"{count(inspection.files, 'file')} are too many: the server's disk can"
-            f" hold {free_inodes:,} more",
-            hint=hint,
-        )
 
 
 def _deployed_tree(app: App, wanted: Wanted) -> str:
@@ -111,5 +95,6 @@ def _mount(
             f"submodule {submodule.path!r} has submodules of its own;"
             " that is not supported"
         )
+    check_room(app, inner)
     check_out(mirror, tree, directory / submodule.path)
     return Inspection(so_far.files + inner.files, so_far.size_bytes + inner.size_bytes)

@@ -9,7 +9,8 @@ from gitdeploy.deploy.attempt import Wanted
 from gitdeploy.deploy.build import build
 from gitdeploy.deploy.materialise import materialise
 from gitdeploy.deploy.report import Report
-from gitdeploy.errors import GitdeployError, ReleaseFailed
+from gitdeploy.deploy.still_wanted import check_still_wanted
+from gitdeploy.errors import Cancelled, GitdeployError, ReleaseFailed
 from gitdeploy.logs import Log
 from gitdeploy.model import Release
 from gitdeploy.shared import link_shared
@@ -27,8 +28,8 @@ def prepare(app: App, wanted: Wanted, report: Report) -> Release:
         preparing, which the next action marks as failed.
 
     Raises:
-        ReleaseFailed: The commit cannot become a release; it is marked as failed,
-            and its directory and log stay for a look.
+        ReleaseFailed: The commit cannot become a release, or shall not any more; it
+            is marked as failed, and its directory and log stay for a look.
     """
     created = clock.now()
     release = app.ledger.releases.begin(
@@ -41,8 +42,10 @@ def prepare(app: App, wanted: Wanted, report: Report) -> Release:
     try:
         with _logged(app, release, wanted, report):
             return _made(app, release, wanted, report)
-    except (GitdeployError, OSError) as error:
+    except (GitdeployError, OSError, KeyboardInterrupt) as error:
         failure = _as_failure(error)
+        if app.turn and isinstance(error, KeyboardInterrupt):
+            app.turn.stop("a signal")  # what else this push wants is not made either
         with suppress(GitdeployError):
             app.ledger.releases.fail(release, failure.message)
         failure.release = release.number
@@ -60,8 +63,10 @@ def _logged(
         log.heading(f"release {release.name} of {app.name}, {wanted.ref}")
         try:
             yield
-        except (GitdeployError, OSError) as error:
-            log.heading(f"failed  {_as_failure(error).message}")
+        except (GitdeployError, OSError, KeyboardInterrupt) as error:
+            failure = _as_failure(error)
+            word = "cancelled" if isinstance(failure, Cancelled) else "failed"
+            log.heading(f"{word}  {failure.message}")
             raise
         finally:
             report.log = None
@@ -69,9 +74,11 @@ def _logged(
 
 def _made(app: App, release: Release, wanted: Wanted, report: Report) -> Release:
     directory = app.directory(release)
+    check_still_wanted(app, wanted, report)
     inspection = materialise(app, wanted, directory, report)
     _link_shared(app, wanted, directory, report)
     build(app, release, wanted, report)
+    check_still_wanted(app, wanted, report)
     if not directory.is_dir():
         raise ReleaseFailed("a build step removed the release's directory")
     return _seal(app, release, inspection)
@@ -97,9 +104,13 @@ def _seal(app: App, release: Release, inspection: Inspection) -> Release:
     )
 
 
-def _as_failure(error: GitdeployError | OSError) -> ReleaseFailed:
+def _as_failure(
+    error: GitdeployError | OSError | KeyboardInterrupt,
+) -> ReleaseFailed:
     if isinstance(error, ReleaseFailed):
         return error
+    if isinstance(error, KeyboardInterrupt):
+        return Cancelled("cancelled by a signal")
     if isinstance(error, GitdeployError):
         return ReleaseFailed(error.message, hint=error.hint)
     return ReleaseFailed(files.blamed(error))

@@ -6,6 +6,7 @@ preparation, acceptance, flip and verdict (`flow`).
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Final
 
 from gitdeploy.decide import Decision, order
@@ -41,7 +42,13 @@ def receive(
         LockHeld: Another action on the app did not end in time.
     """
     names = ", ".join(update.short for update in push.updates[:3])
-    with locked(app, f"push of {names}", wait_s=_WAIT_S, tell=report.waiting):
+    with locked(
+        app,
+        f"push of {names}",
+        wait_s=_WAIT_S,
+        tell=report.waiting,
+        wants={} if push.only_plans else {u.ref: u.new for u in push.updates},
+    ):
         verdicts = settle(app, push, acceptance, report)
         with suppress(GitdeployError, OSError):  # the verdicts stand
             _tell_what_was_missed(app, report)
@@ -55,6 +62,7 @@ def settle(
     limit = app.server.limits.refs
     if len(push.updates) > limit:
         return _refuse_all(app, push, report, limit)
+    push = replace(push, updates=tuple(acceptance.catch_up(push.updates)))
     sources = read_sources(app, order(push.updates))
     refused = refused_together(app, sources, push)
     flow = Flow(app, acceptance, report, push)

@@ -1,21 +1,28 @@
 """What a crash left is finished or abandoned; whoever comes next does it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 
 from gitdeploy.deploy.app import App
 from gitdeploy.deploy.flip import show
+from gitdeploy.deploy.reserve import give_up_reserve, keep_reserve
 from gitdeploy.ledger import loads
 from gitdeploy.lock import lock_held
 from gitdeploy.model import Deployment, RefUpdate, VerdictWord
 from gitdeploy.system import clock
 
-__all__ = ["locked", "missed", "recover"]
+__all__ = ["locked", "missed", "recover", "working_on"]
 
 
 @contextmanager
 def locked(
-    app: App, what: str, *, wait_s: float, tell: Callable[[str], None]
+    app: App,
+    what: str,
+    *,
+    wait_s: float,
+    tell: Callable[[str], None],
+    wants: Mapping[str, str] | None = None,
 ) -> Iterator[None]:
     """Hold the app's lock for the body, with nothing half done left by a crash.
 
@@ -24,13 +31,39 @@ def locked(
         what: What for, as somebody who waits shall read it.
         wait_s: How long to wait for somebody else.
         tell: Called with a sentence when there is somebody to wait for.
+        wants: Refs that are to move, and where to.
 
     Raises:
         LockHeld: Somebody else still holds it after `wait_s`.
     """
-    with lock_held(app.layout.lock, by=app.by, what=what, wait_s=wait_s, tell=tell):
+    with working_on(app, what, wait_s=wait_s, tell=tell, wants=wants):
         recover(app)
         yield
+
+
+@contextmanager
+def working_on(
+    app: App,
+    what: str,
+    *,
+    wait_s: float,
+    tell: Callable[[str], None],
+    wants: Mapping[str, str] | None = None,
+) -> Iterator[None]:
+    """Hold the app's lock for the body, as `locked` does; what a crash left stays.
+
+    Changes: the reserve, which is given up where the disk is full.
+    """
+    with lock_held(
+        app.layout.lock, by=app.by, what=what, wait_s=wait_s, tell=tell, wants=wants
+    ) as turn:
+        app.turn = turn
+        give_up_reserve(app)
+        try:
+            yield
+        finally:
+            app.turn = None
+        keep_reserve(app)
 
 
 def recover(app: App) -> list[str]:
@@ -43,6 +76,7 @@ def recover(app: App) -> list[str]:
     """
     done = [_finish(app, event) for event in app.ledger.deployments.unfinished()]
     for release in app.ledger.releases.preparing():
+        _end_steps_of(app.directory(release))
         app.ledger.releases.fail(release, "interrupted")
         done.append(f"release {release.number} was interrupted; marked as failed")
     return done
@@ -66,6 +100,12 @@ def missed(app: App) -> list[RefUpdate]:
         for ref in sorted({*last, *have})
         if _differ(last.get(ref, nothing), have.get(ref, nothing))
     ]
+
+
+def _end_steps_of(directory: Path) -> None:
+    from gitdeploy.steps.session import end_leftovers
+
+    end_leftovers(directory)
 
 
 def _finish(app: App, event: Deployment) -> str:

@@ -5,6 +5,7 @@ from typing import Final
 
 from gitdeploy.logs import Log
 from gitdeploy.system.client import Client
+from gitdeploy.system.lifeline import Lifeline
 from gitdeploy.system.terminal import fit, human_time, printable
 
 __all__ = ["Report"]
@@ -24,12 +25,18 @@ class Report:
         timings: Each timed stage since `title`, with its seconds.
     """
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, lifeline: Lifeline | None = None) -> None:
         self._client = client
+        self._lifeline = lifeline
         self.log: Log | None = None
         self.timings: list[tuple[str, float]] = []
         self._announced = ("", "")
         self._told = True
+
+    @property
+    def pusher_left(self) -> bool:
+        """Whether nobody is there any more who could be told."""
+        return self._lifeline is not None and self._lifeline.broken
 
     def title(self, *words: str) -> None:
         """Begin to tell about one ref: app, ref, commit, subject."""

@@ -17,6 +17,7 @@ from gitdeploy.deploy.facts import Source, content_id, read_source
 from gitdeploy.deploy.flip import check_showable, flip, go_back
 from gitdeploy.deploy.report import Report
 from gitdeploy.errors import (
+    Cancelled,
     GitdeployError,
     NothingThere,
     ReleaseFailed,
@@ -180,8 +181,11 @@ def _prepared(
     try:
         return prepare(app, Wanted.of(source, name, anew=anew), report)
     except ReleaseFailed as error:
+        word: VerdictWord = "cancelled" if isinstance(error, Cancelled) else "failed"
         event = deployments.begin(action, by=app.by, started=clock.now(), chain=name)
-        deployments.end(event.id, "failed", reason=error.message, release=error.release)
+        deployments.end(event.id, word, reason=error.message, release=error.release)
+        if isinstance(error.__cause__, KeyboardInterrupt):
+            raise error.__cause__ from None
         raise
 
 

@@ -144,7 +144,8 @@ def _rolled_back(app: App, report: Report, attempt: Attempt) -> None:
 def _said_no(app: App, report: Report, attempt: Attempt, word: str) -> None:
     verdict, failure = attempt.verdict, attempt.failure
     assert verdict is not None
-    report.line(word, verdict.reason, attempt.watch.seconds if failure else None)
+    reason = verdict.reason.removeprefix(word).lstrip(": ")
+    report.line(word, reason, attempt.watch.seconds if failure else None)
     if verdict.hint:
         report.copyable("hint", verdict.hint)
     if attempt.release and failure:

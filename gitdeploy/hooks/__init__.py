@@ -8,6 +8,7 @@ from gitdeploy.deploy.app import App
 from gitdeploy.deploy.report import Report
 from gitdeploy.door import acting_name, surroundings
 from gitdeploy.system.client import Client
+from gitdeploy.system.lifeline import Lifeline
 
 __all__ = ["app_here", "report_to_pusher"]
 
@@ -26,5 +27,11 @@ def app_here(environ: Mapping[str, str]) -> App:
 
 
 def report_to_pusher() -> Report:
-    """Return what tells the pusher: git relays a hook's stderr."""
-    return Report(Client(os.dup(2)))
+    """Return what tells the pusher: git relays a hook's stderr.
+
+    From here on the pusher's terminal cannot stop us: what becomes of a deployment
+    whose pusher is gone is deploy.toml's to say (`[build] on_disconnect`).
+    """
+    lifeline = Lifeline()
+    lifeline.own_session()
+    return Report(Client(os.dup(2)), lifeline)

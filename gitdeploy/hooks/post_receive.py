@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterable, Mapping
 
 from gitdeploy.deploy.app import App
+from gitdeploy.deploy.report import Report
 from gitdeploy.deploy.tidy import tidy_up
 from gitdeploy.door import guarded
 from gitdeploy.hooks import app_here, report_to_pusher
@@ -22,15 +23,16 @@ def main() -> int:
 
 
 def _serve(stdin: Iterable[bytes], environ: Mapping[str, str]) -> int:
+    report = report_to_pusher()
     updates = tuple(_update(line) for line in stdin)
     with app_here(environ) as app:
-        accepted = _deploy_the_rest(app, updates, _options(environ))
-        tidy_up(app, report_to_pusher())
+        accepted = _deploy_the_rest(app, updates, _options(environ), report)
+        tidy_up(app, report)
     return 0 if accepted else 1
 
 
 def _deploy_the_rest(
-    app: App, updates: tuple[RefUpdate, ...], options: tuple[str, ...]
+    app: App, updates: tuple[RefUpdate, ...], options: tuple[str, ...], report: Report
 ) -> bool:
     """Deploy the updates that no gate has judged; return whether all went through."""
     judged = app.ledger.deployments.judged
@@ -41,7 +43,7 @@ def _deploy_the_rest(
     from gitdeploy.deploy.push import Push, receive
 
     acceptance = Afterwards(app.repository)
-    verdicts = receive(app, Push(rest, options), acceptance, report_to_pusher())
+    verdicts = receive(app, Push(rest, options), acceptance, report)
     return all(verdict.accepted for verdict in verdicts)
 
 

@@ -9,6 +9,9 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import IO, Final
 
+from gitdeploy.deploy.acceptance import Gate
+from gitdeploy.deploy.push import Push, receive
+from gitdeploy.deploy.report import Report
 from gitdeploy.door import guarded, say
 from gitdeploy.errors import GitdeployError, SystemFailed
 from gitdeploy.hooks import app_here, report_to_pusher
@@ -30,36 +33,28 @@ def main() -> int:
 
 
 def _serve(stdin: IO[bytes], stdout: IO[bytes], environ: Mapping[str, str]) -> int:
+    report = report_to_pusher()
     features = _agree(stdin, stdout)
     updates = tuple(_update(line) for line in read_lines(stdin))
     options: tuple[str, ...] = ()
     if b"push-options" in features:
         options = tuple(_text(line) for line in read_lines(stdin))
+    push = Push(updates, options, b"atomic" in features)
     try:
-        verdicts = _receive(updates, options, environ, atomic=b"atomic" in features)
+        verdicts = _receive(push, environ, report)
     except GitdeployError as error:
         say(error.message, error.hint)
         verdicts = [Verdict(update, "refused", error.message) for update in updates]
     except OSError as error:
         say(blamed(error))
         verdicts = [Verdict(update, "refused", blamed(error)) for update in updates]
-    write_lines(stdout, _answers(verdicts))
+    write_lines(stdout, _answers(updates, verdicts))
     return 0
 
 
-def _receive(
-    updates: tuple[RefUpdate, ...],
-    options: tuple[str, ...],
-    environ: Mapping[str, str],
-    *,
-    atomic: bool,
-) -> list[Verdict]:
-    from gitdeploy.deploy.acceptance import Gate
-    from gitdeploy.deploy.push import Push, receive
-
+def _receive(push: Push, environ: Mapping[str, str], report: Report) -> list[Verdict]:
     with app_here(environ) as app:
-        push = Push(updates, options, atomic)
-        return receive(app, push, Gate(app.repository), report_to_pusher())
+        return receive(app, push, Gate(app.repository), report)
 
 
 def _agree(stdin: IO[bytes], stdout: IO[bytes]) -> frozenset[bytes]:
@@ -81,11 +76,15 @@ def _update(line: bytes) -> RefUpdate:
     return RefUpdate(ref, old, new)
 
 
-def _answers(verdicts: list[Verdict]) -> Iterator[bytes]:
-    for verdict in verdicts:
-        ref = verdict.update.ref.encode("utf-8", "surrogateescape")
+def _answers(
+    updates: tuple[RefUpdate, ...], verdicts: list[Verdict]
+) -> Iterator[bytes]:
+    for update, verdict in zip(updates, verdicts, strict=True):
+        ref = update.ref.encode("utf-8", "surrogateescape")
         if verdict.accepted:
             yield b"ok " + ref
+            if verdict.update.old != update.old:  # it had moved on while we waited
+                yield b"option old-oid " + verdict.update.old.encode()
         else:
             reason = fit(printable(verdict.reason or verdict.word), _REASON)
             yield b"ng " + ref + b" " + reason.encode()

@@ -133,6 +133,14 @@ class Deployments:
         found = self._select("WHERE ref = ? ORDER BY id DESC LIMIT 1", ref)
         return found[0] if found else None
 
+    def latest_about(self, release: int) -> Deployment | None:
+        """Return the latest event with a verdict that was about a release."""
+        found = self._select(
+            "WHERE release = ? AND deployment.state = 'ended' ORDER BY id DESC LIMIT 1",
+            release,
+        )
+        return found[0] if found else None
+
     def made_head(self, chain: ChainName, release: int) -> Deployment | None:
         """Return the event that last made a release the head of a chain."""
         found = self._select(

@@ -60,6 +60,14 @@ class Refs(Locks):
             _NO_ID if update.deletes else update.new
         )
 
+    def contains(self, commit: str, earlier: str) -> bool:
+        """Return whether a commit has an earlier one in its history, or is it."""
+        try:
+            self.git("merge-base", "--is-ancestor", earlier, commit)
+        except CommandFailed:  # it has not, or one of them is no commit
+            return False
+        return True
+
     def move(self, updates: Iterable[RefUpdate], *, why: str) -> None:
         """Move refs by compare-and-swap: all of them, durably, or none.
 

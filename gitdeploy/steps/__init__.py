@@ -33,6 +33,7 @@ def run_step(  # noqa: PLR0913 - a process has many sides
     log: Sink,
     tell: Callable[[str], None],
     mask: Mask,
+    check: Callable[[], None] = lambda: None,
 ) -> float:
     """Run a step in `directory` and return how many seconds it took.
 
@@ -46,6 +47,7 @@ def run_step(  # noqa: PLR0913 - a process has many sides
         log: Where everything it prints goes, up to the log's limit.
         tell: Called with each line for the pusher, up to a limit.
         mask: What hides secrets in both.
+        check: Called now and then while it runs; what that raises ends it.
 
     Raises:
         StepFailed: It exited with something else than 0, took too long, or could
@@ -62,7 +64,7 @@ def run_step(  # noqa: PLR0913 - a process has many sides
             )
         except SystemFailed as error:
             raise StepFailed(step.title, error.message) from error
-        in_time = _follow(child, output, watch, timeout_s)
+        in_time = _follow(child, output, watch, timeout_s, check)
     output.end()
     if not in_time:
         outcome = f"timed out after {human_time(timeout_s)}"
@@ -77,6 +79,7 @@ def _follow(
     output: Output,
     watch: Stopwatch,
     timeout_s: float,
+    check: Callable[[], None],
 ) -> bool:
     """Pass on what the child prints until it ends; return whether it did in time."""
     assert child.stdout is not None
@@ -89,6 +92,7 @@ def _follow(
                     return False
                 more = _wait(child, pipe if more else None) and _pass_on(pipe, output)
                 output.still_silent(watch.seconds)
+                check()
         finally:
             end_session(child)
         _drain(pipe, output)

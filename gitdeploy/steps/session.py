@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-__all__ = ["adopting_orphans", "end_session"]
+__all__ = ["adopting_orphans", "end_leftovers", "end_session"]
 
 _GRACE_S: Final = 5.0
 _PR_SET_CHILD_SUBREAPER: Final = 36
@@ -24,6 +24,18 @@ def end_session(child: "subprocess.Popen[bytes]") -> None:
     _signal(child.pid, signal.SIGKILL)
     with contextlib.suppress(subprocess.TimeoutExpired):
         child.wait(_GRACE_S)  # unless it became another user: not ours to wait for
+
+
+def end_leftovers(directory: Path) -> None:
+    """Kill what a step still runs in a release whose preparation died.
+
+    Only a step of that release has the release's directory in its environment.
+    """
+    word = b"GITDEPLOY_RELEASE_DIR=" + os.fsencode(directory)
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # another user's, or it has ended
+            if word in (process / "environ").read_bytes().split(b"\0"):
+                os.kill(int(process.name), signal.SIGKILL)
 
 
 def _signal(session: int, number: int) -> None:

@@ -2,7 +2,8 @@
 
 git relays what a hook writes; when the pusher is gone it may stop reading without
 closing the pipe, and a hook that writes on would hang with our lock held. So every
-write has a deadline, and a client that missed one is forgotten.
+write has a deadline, all waits together have one, and a client that missed either is
+forgotten.
 """
 
 import os
@@ -14,6 +15,7 @@ from gitdeploy.system.clock import Stopwatch
 __all__ = ["Client"]
 
 _DEADLINE_S: Final = 2.0
+_PATIENCE_S: Final = 20.0
 # pipe(7): a pipe that polls writable takes this much without blocking.
 _PIPE_BUF: Final = select.PIPE_BUF
 
@@ -27,6 +29,7 @@ class Client:
 
     def __init__(self, fd: int | None) -> None:
         self._fd = fd
+        self._patience_s = _PATIENCE_S
         self.gone = fd is None
 
     def line(self, text: str) -> None:
@@ -38,13 +41,16 @@ class Client:
 
     def _write(self, chunk: bytes, deadline: Stopwatch) -> int:
         assert self._fd is not None
-        left_ms = max((_DEADLINE_S - deadline.seconds) * 1000, 0)
+        left_s = max(min(_DEADLINE_S - deadline.seconds, self._patience_s), 0)
+        waited = Stopwatch()
         poll = select.poll()
         poll.register(self._fd, select.POLLOUT)
         try:
-            if poll.poll(left_ms):
+            if poll.poll(left_s * 1000):
                 return os.write(self._fd, chunk)
         except OSError:
             pass  # closed: the same as gone
+        finally:
+            self._patience_s -= waited.seconds
         self.gone = True
         return 0

@@ -4,6 +4,7 @@ What is written is complete before its name appears: beside, sync, rename, sync 
 directory (rename(2), fsync(2)). Nothing here follows a link or recurses.
 """
 
+import fcntl
 import itertools
 import os
 import sys
@@ -14,10 +15,16 @@ from typing import Final
 
 __all__ = [
     "blamed",
+    "block_bytes",
     "copy",
+    "held_by",
+    "is_held",
     "link_below",
     "make_directory",
     "move_up",
+    "occupy",
+    "open_to_hold",
+    "overwrite",
     "remove",
     "remove_file",
     "remove_tree",
@@ -26,6 +33,7 @@ __all__ = [
     "room",
     "sync_directory",
     "sync_filesystems",
+    "try_to_hold",
     "write_whole",
 ]
 
@@ -63,6 +71,34 @@ def write_whole(path: Path, data: bytes, mode: int = 0o644, *, group: int = -1) 
         os.fsync(fd)
     os.replace(beside, path)
     sync_directory(path.parent)
+
+
+def open_to_hold(path: Path) -> int:
+    """Return a descriptor of a file to be held locked, made where it is missing."""
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+
+
+def try_to_hold(fd: int) -> bool:
+    """Hold an open file until it is closed, unless somebody does (flock(2))."""
+    return _locked(fd, fcntl.LOCK_EX)
+
+
+def is_held(path: Path) -> bool:
+    """Return whether a process that lives holds a file; a missing one nobody does."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        return not _locked(fd, fcntl.LOCK_SH)
+    finally:
+        os.close(fd)
+
+
+def overwrite(fd: int, data: bytes) -> None:
+    """Make an open file hold `data`; what crashes here may leave it empty."""
+    os.ftruncate(fd, 0)
+    os.pwrite(fd, data, 0)
 
 
 def replace_file(path: Path, by: Path) -> None:
@@ -188,6 +224,36 @@ def room(path: Path) -> tuple[int, int]:
     return free.f_bavail * free.f_frsize, inodes
 
 
+def block_bytes(path: Path) -> int:
+    """Return in which steps the file system of `path` gives space to a file."""
+    return os.statvfs(path).f_frsize
+
+
+def held_by(top: Path) -> tuple[int, int]:
+    """Return what removing a directory would free: bytes and inodes."""
+    bytes_, inodes = 0, 0
+    pending = [top] if top.is_dir() else []
+    while pending:
+        for entry in _children(pending.pop()):
+            status = entry.stat(follow_symlinks=False)
+            if entry.is_dir(follow_symlinks=False):
+                pending.append(Path(entry.path))
+            elif status.st_nlink > 1:
+                continue  # it has another name elsewhere
+            bytes_ += status.st_blocks * 512  # stat(2): whatever the block size is
+            inodes += 1
+    return bytes_, inodes
+
+
+def occupy(path: Path, size_bytes: int) -> None:
+    """Let a file hold space of the disk, whatever stands in it (posix_fallocate(3))."""
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        os.posix_fallocate(fd, 0, size_bytes)
+    finally:
+        os.close(fd)
+
+
 def sync_directory(path: Path) -> None:
     """Make the names in a directory durable (fsync(2) of a file does not)."""
     fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -215,6 +281,14 @@ def sync_filesystems(paths: Iterable[Path]) -> None:
                 raise OSError(errno, os.strerror(errno), str(path))
         finally:
             os.close(fd)
+
+
+def _locked(fd: int, kind: int) -> bool:
+    try:
+        fcntl.flock(fd, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _children(directory: Path) -> list[os.DirEntry[str]]:

@@ -1,0 +1,105 @@
+"""`gitdeploy cancel`: what runs on an app is stopped before it shows anything."""
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Final
+
+import click
+
+from gitdeploy.cli.options import app_argument, json_option, opened, root_option
+from gitdeploy.cli.screen import fields, ref, show_json
+from gitdeploy.deploy.app import App
+from gitdeploy.errors import LockHeld, SystemFailed
+from gitdeploy.lock import Holder, cancel, holder, waiting
+from gitdeploy.model import ACCEPTED, Deployment
+
+__all__ = ["command"]
+
+_LOOK_AGAIN_S: Final = 0.1
+_WAIT_S: Final = 30.0
+_MOST: Final = 100
+
+
+@click.command()
+@app_argument()
+@click.option("--all", "all_", is_flag=True, help="Also those that wait.")
+@click.option(
+    "--wait",
+    "wait_s",
+    type=click.FloatRange(min=0),
+    default=_WAIT_S,
+    metavar="SECONDS",
+    help=f"How long to wait for them to end; else {_WAIT_S:.0f}.",
+)
+@root_option
+@json_option
+def command(*, app: str, all_: bool, wait_s: float, root: Path, as_json: bool) -> None:
+    """Stop what runs on APP, unless its release is shown already.
+
+    Its steps are ended, the branch stays where it was, and its pusher reads who
+    cancelled it. What is past that moment is finished: roll back instead.
+    """
+    with opened(root, app) as opened_app:
+        newest = _newest_id(opened_app)
+        begun = {event.id for event in opened_app.ledger.deployments.unfinished()}
+        asked = list(_running(opened_app, all_=all_))
+        for one in asked:
+            cancel(opened_app.layout.lock, one, by=opened_app.by)
+        _wait_for(opened_app, asked, wait_s)
+        latest = opened_app.ledger.deployments.history(_MOST) if asked else []
+        ended = [e for e in latest if e.id in begun or e.id > newest]
+    _show(app, asked, ended, as_json=as_json)
+    if live := [event for event in ended if event.verdict in ACCEPTED]:
+        raise SystemFailed(
+            f"too late for {ref(live[0].ref) or live[0].action}: {live[0].verdict}",
+            hint=f"gitdeploy rollback {app} {live[0].chain or ''}".rstrip(),
+        )
+
+
+def _newest_id(app: App) -> int:
+    newest = app.ledger.deployments.history(1)
+    return newest[0].id if newest else 0
+
+
+def _running(app: App, *, all_: bool) -> Iterator[Holder]:
+    """Yield those to be stopped; first who waits, or the next would begin."""
+    if all_:
+        yield from waiting(app.layout.lock)
+    if one := holder(app.layout.lock):
+        yield one
+
+
+def _wait_for(app: App, asked: Iterable[Holder], wait_s: float) -> None:
+    pids = {one.pid for one in asked}
+    end = time.monotonic() + wait_s
+    while left := pids & {one.pid for one in _running(app, all_=True)}:
+        if time.monotonic() > end:
+            raise LockHeld(
+                f"process {min(left)} was asked to stop and still runs",
+                hint=f"gitdeploy status {app.name}",
+            )
+        time.sleep(_LOOK_AGAIN_S)
+
+
+def _show(
+    app: str, asked: Sequence[Holder], ended: Sequence[Deployment], *, as_json: bool
+) -> None:
+    if as_json:
+        show_json(
+            {
+                "app": app,
+                "asked": [asdict(one) for one in asked],
+                "ended": [
+                    {"id": e.id, "ref": e.ref, "verdict": e.verdict} for e in ended
+                ],
+            }
+        )
+        return
+    lines = [
+        (event.verdict or "running", f"{event.action} of {ref(event.ref)}, {event.by}")
+        for event in reversed(ended)
+    ]
+    idle = f"nothing runs on {app}" if not asked else f"{asked[0].what} has ended"
+    fields(lines or [("cancelled", idle)])

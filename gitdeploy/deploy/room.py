@@ -1,0 +1,51 @@
+"""Whether a release will fit on the disk, and what would make room for it."""
+
+from gitdeploy.deploy.app import App
+from gitdeploy.deploy.prune import to_prune
+from gitdeploy.deploy.reserve import RESERVE_BYTES
+from gitdeploy.errors import ReleaseFailed
+from gitdeploy.system import files
+from gitdeploy.system.terminal import count, human_bytes
+from gitdeploy.tree import Inspection
+
+__all__ = ["check_room"]
+
+
+def check_room(app: App, inspection: Inspection) -> None:
+    """Refuse before anything is written that would not fit.
+
+    A file fills its last block half, on average; what a roll back needs stays free.
+
+    Raises:
+        ReleaseFailed: Bytes or inodes are missing; the message says how many, and
+            what prune would free.
+    """
+    free_bytes, free_inodes = files.room(app.layout.releases)
+    last_blocks = inspection.files * files.block_bytes(app.layout.releases) // 2
+    need_bytes = inspection.size_bytes + last_blocks
+    if (missing := need_bytes + RESERVE_BYTES - free_bytes) > 0:
+        raise ReleaseFailed(
+            f"the files need {human_bytes(need_bytes)}, and"
+            f" {human_bytes(RESERVE_BYTES)} stay free; the server's disk has"
+            f" {human_bytes(free_bytes)}: {human_bytes(missing)} too little",
+            hint=_way_out(app, missing, 0),
+        )
+    if (missing := inspection.files - free_inodes) > 0:
+        raise ReleaseFailed(
+            f"{count(inspection.files, 'file')} are {missing:,} too many: the"
+            f" server's disk can hold {free_inodes:,} more",
+            hint=_way_out(app, 0, missing),
+        )
+
+
+def _way_out(app: App, missing_bytes: int, missing_inodes: int) -> str:
+    """Return what to do: prune, where that would free enough."""
+    frees_bytes = frees_inodes = 0
+    for release in to_prune(app, 0):
+        held_bytes, held_inodes = files.held_by(app.directory(release))
+        frees_bytes += held_bytes
+        frees_inodes += held_inodes
+    frees = f"{human_bytes(frees_bytes)} and {count(frees_inodes, 'file')}"
+    if frees_bytes >= missing_bytes and frees_inodes >= missing_inodes:
+        return f"gitdeploy prune {app.name} --keep 0  # frees {frees}"
+    return f"df {app.layout.releases}  # prune would free {frees} only"

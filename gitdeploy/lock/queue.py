@@ -1,0 +1,177 @@
+"""Who waits for an app's lock, one ticket each, served in the order of arrival.
+
+A ticket is a file that its owner holds locked: it counts as long as its owner lives
+(flock(2)), and whoever finds a dead one clears it away. Tickets are ordered by the
+machine's monotonic clock, which nobody sets back.
+"""
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Final
+
+from gitdeploy.system import clock, files
+from gitdeploy.system.terminal import human_time
+
+__all__ = ["Holder", "Queue", "Ticket", "described", "written"]
+
+_CANCEL: Final = "cancel-"
+_MOST_REFS: Final = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Who works on an app, or waits to."""
+
+    by: str
+    what: str
+    """`push of main`, `rollback prod`."""
+    pid: int
+    since: str
+    """ISO 8601, UTC."""
+    wants: dict[str, str] = field(default_factory=dict)
+    """The refs that are to move, and the object ids they shall hold."""
+
+    def __str__(self) -> str:
+        """Return the holder as part of a sentence."""
+        ago = human_time(max(clock.seconds_since(self.since), 0))
+        return f"{self.by} ({self.what}, process {self.pid}, since {ago})"
+
+
+class Ticket:
+    """Our place in the queue; where none could be had, the lock alone decides."""
+
+    def __init__(self, queue: "Queue", name: str | None) -> None:
+        self._queue = queue
+        self._name = name
+        self._predecessor: str | None = None
+
+    def is_next(self) -> bool:
+        """Return whether nobody alive came before us.
+
+        Only the one right before us is looked at, however long the queue is.
+        """
+        if self._name is None:
+            return True
+        while True:
+            if self._predecessor is None:
+                earlier = [name for name in self._queue.names() if name < self._name]
+                if not earlier:
+                    return True
+                self._predecessor = earlier[-1]
+            if self._queue.is_alive(self._predecessor):
+                return False
+            self._queue.clear_away(self._predecessor)
+            self._predecessor = None
+
+    def before(self) -> int:
+        """Return how many came before us and wait as well."""
+        names = self._queue.names() if self._name else []
+        return sum(name < (self._name or "") for name in names)
+
+
+class Queue:
+    """The directory of the tickets, and of notes to their owners."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def names(self) -> list[str]:
+        """Return the names of all tickets, in order; dead ones too."""
+        with suppress(FileNotFoundError):
+            found = os.listdir(self._directory)
+            return sorted(name for name in found if name[0].isdecimal())
+        return []
+
+    def waiting(self) -> list[Holder]:
+        """Return who waits, in the order of their turns."""
+        found = (described(self._directory / name) for name in self.names())
+        return [one for one in found if one]
+
+    @contextmanager
+    def ticket(self, me: Holder) -> Iterator[Ticket]:
+        """Have a place in the queue for the body; on a full disk do without."""
+        name, fd = self._draw(me)
+        try:
+            yield Ticket(self, name)
+        finally:
+            if name:
+                self.clear_away(name)
+            if fd is not None:
+                os.close(fd)
+
+    def is_alive(self, name: str) -> bool:
+        """Return whether the owner of a ticket still waits."""
+        return files.is_held(self._directory / name)
+
+    def clear_away(self, name: str) -> None:
+        """Remove a ticket that is not needed any more."""
+        with suppress(OSError):
+            files.remove_file(self._directory / name)
+
+    # --- notes --------------------------------------------------------------------
+
+    def cancel(self, pid: int, by: str) -> None:
+        """Leave a note for a process: stop, please."""
+        files.make_directory(self._directory)
+        files.write_whole(self._note(pid), by.encode("utf-8", "backslashreplace"))
+
+    def canceller(self, pid: int) -> str | None:
+        """Return who left a note for a process; None where there is none."""
+        try:
+            return self._note(pid).read_text("utf-8", "replace")
+        except OSError:
+            return None
+
+    def forget(self, pid: int) -> None:
+        """Take the note for a process away; none is fine."""
+        with suppress(OSError):
+            files.remove_file(self._note(pid))
+
+    def _note(self, pid: int) -> Path:
+        return self._directory / f"{_CANCEL}{pid}"
+
+    # --- drawing a ticket ---------------------------------------------------------
+
+    def _draw(self, me: Holder) -> tuple[str | None, int | None]:
+        """Return a new ticket's name, and the descriptor that keeps it alive."""
+        fd = None
+        with suppress(OSError):
+            files.make_directory(self._directory)
+            while True:
+                name = f"{time.monotonic_ns():020d}-{me.pid}"
+                fd = files.open_to_hold(self._directory / name)
+                if files.try_to_hold(fd) and self._still_there(name, fd):
+                    files.overwrite(fd, written(me))
+                    return name, fd
+                os.close(fd)  # taken for dead before it was held
+        return None, fd
+
+    def _still_there(self, name: str, fd: int) -> bool:
+        try:
+            return os.stat(self._directory / name).st_ino == os.fstat(fd).st_ino
+        except FileNotFoundError:
+            return False
+
+
+def written(holder: Holder) -> bytes:
+    """Return what stands in the file of who holds or waits."""
+    few = dict(list(holder.wants.items())[:_MOST_REFS])
+    return json.dumps({**asdict(holder), "wants": few}).encode()
+
+
+def described(path: Path) -> Holder | None:
+    """Return who holds that file; None where nobody does.
+
+    Its holder may be just about to write who it is.
+    """
+    if not files.is_held(path):
+        return None
+    try:
+        return Holder(**json.loads(path.read_bytes()))
+    except (OSError, ValueError, TypeError):
+        return Holder("somebody", "just started", 0, clock.now())
