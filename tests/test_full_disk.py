@@ -48,6 +48,7 @@ def test_a_release_that_does_not_fit_is_refused_before_it_is_written(
     assert said.code == 1
     assert "# prune would free" in said.output
     ada.git("reset", "--hard", "HEAD~1")
+    ada.remove("b")
     ada.commit("three", c="small")
     assert ada.push("main").code == 0
 
