@@ -162,6 +162,44 @@ def test_a_lost_ledger_is_told_with_the_way_out_and_rebuilt_from_the_links(
     assert _name(shop, "shop-staging").startswith("3-")
 
 
+@pytest.mark.parametrize("verb", ["repair", "setup", "rollback", "push"])
+def test_a_ledger_that_was_emptied_never_empties_the_links(
+    shop: Server, work: Work, verb: str
+) -> None:
+    """A file without tables is no ledger of an app without releases."""
+    links = shop.links()
+    ledger = shop.root / "shop" / "ledger.db"
+    ledger.write_bytes(b"")
+    if verb == "push":
+        work.commit("three", **{"index.html": "three"})
+        assert work.push("main").code == 1
+    else:
+        told = shop.gitdeploy(verb, "shop", check=False)
+        assert told.returncode == 4
+        assert "the ledger is empty" in told.stderr
+        assert f"hint: mv {ledger} {ledger}.damaged && gitdeploy repair" in told.stderr
+    assert shop.links() == links
+    assert ledger.read_bytes() == b""
+
+
+def test_a_rebuilt_ledger_takes_nothing_over_from_the_old_one_s_journal(
+    shop: Server, app: App
+) -> None:
+    """SQLite plays a journal into whatever file has the name; the old one's goes."""
+    ledger = shop.root / "shop" / "ledger.db"
+    assert app.ledger.setting("links") == "3"
+    app.ledger.set_setting("links", "2")
+    journal = ledger.with_name("ledger.db-wal").read_bytes()
+    app.ledger.close()
+    ledger.unlink()
+    assert journal
+    ledger.with_name("ledger.db-wal").write_bytes(journal)
+    links = shop.links()
+    shop.gitdeploy("repair", "--from-links", "shop")
+    assert len(shop.status()["chains"]["prod"]) == 3
+    assert shop.links() == links
+
+
 def test_a_stranger_at_a_link_s_place_is_told_before_anything_moves(
     shop: Server, work: Work
 ) -> None:

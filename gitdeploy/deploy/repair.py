@@ -77,7 +77,8 @@ def rebuild_from_links(app: App, target: Path) -> list[str]:
     Returns:
         Sentences about what was found.
 
-    Changes: a ledger beside, then its name: half a ledger would empty the links.
+    Changes: a ledger beside, then its name: half a ledger would empty the links. What
+        is left of the old one's journal goes before: SQLite would play it into the new.
 
     Raises:
         StateError: There is a ledger; nothing needs to be rebuilt.
@@ -102,6 +103,8 @@ def rebuild_from_links(app: App, target: Path) -> list[str]:
             there = RefUpdate(ref, "0" * len(id_), id_)
             _leave_as_it_is(ledger, app.by, there, "the ledger was lost")
     ledger.close()  # the last to close it leaves one file, with all in it
+    for end in ("-wal", "-shm"):
+        files.remove_file(app.layout.ledger.with_name(f"{app.layout.ledger.name}{end}"))
     files.replace_file(app.layout.ledger, beside)
     return [
         f"{chain} {position}: {directory.name}"

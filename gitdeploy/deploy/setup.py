@@ -9,7 +9,7 @@ from gitdeploy.deploy.app import DEFAULT_LINKS, App, default_target, set_up_apps
 from gitdeploy.deploy.flip import show
 from gitdeploy.deploy.hook_files import install
 from gitdeploy.deploy.recover import locked
-from gitdeploy.errors import StateError, SystemFailed, UsageError
+from gitdeploy.errors import SystemFailed, UsageError
 from gitdeploy.layout import Layout, Public, check_app_name, colliding_app
 from gitdeploy.ledger import Ledger
 from gitdeploy.model import CHAINS
@@ -95,7 +95,7 @@ def set_up(  # noqa: PLR0913 - the options of the verb
 
     Raises:
         UsageError: The name, the number or the target cannot be.
-        StateError: The app was set up before, and its ledger is lost.
+        StateError: The app was set up before, and its ledger is lost or damaged.
         SystemFailed: A directory is not writable, or git is missing or too old.
     """
     check_app_name(name)
@@ -211,15 +211,12 @@ def _check_place(layout: Layout, public: Public) -> None:
         raise UsageError(f"{target} cannot be the target: it is the app's own")
     if (layout.repository / ".git").exists():
         raise UsageError(f"{layout.repository} is not a bare repository")
+    if layout.releases.is_dir() and os.listdir(layout.releases):
+        Ledger(layout.ledger).close()  # never one that begins anew beside releases
     if layout.app in others:
         return
     if layout.home == default_target(layout.root):
         raise UsageError(f"{layout.app} is where links go; choose another name")
-    if layout.releases.is_dir() and os.listdir(layout.releases):
-        raise StateError(
-            f"{layout.ledger}: the ledger is missing",
-            hint=f"gitdeploy repair --from-links {layout.app}",
-        )
     _refuse_strangers(None, public)
 
 

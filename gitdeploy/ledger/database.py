@@ -13,7 +13,7 @@ from typing import Final
 from gitdeploy.errors import StateError, SystemFailed
 from gitdeploy.system import files
 
-__all__ = ["Database"]
+__all__ = ["Database", "way_out"]
 
 _BUSY_S: Final = 30.0
 _LITTLE_BYTES: Final = 2**20
@@ -94,12 +94,15 @@ class Database:
         except (sqlite3.IntegrityError, sqlite3.ProgrammingError):
             raise
         except sqlite3.DatabaseError as error:
-            app = self.path.parent.name
             raise StateError(
-                f"{self.path}: {error}",
-                hint=f"mv {self.path} {self.path}.damaged"
-                f" && gitdeploy repair --from-links {app}",
+                f"{self.path}: {error}", hint=way_out(self.path)
             ) from error
+
+
+def way_out(path: Path) -> str:
+    """Return what replaces a ledger that cannot be read any more."""
+    app = path.parent.name
+    return f"mv {path} {path}.damaged && gitdeploy repair --from-links {app}"
 
 
 def _storable(values: Sequence[object]) -> list[object]:

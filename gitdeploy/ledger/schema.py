@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Final
 
 from gitdeploy.errors import StateError
-from gitdeploy.ledger.database import Database
+from gitdeploy.ledger.database import Database, way_out
 
 __all__ = ["VERSION", "connect"]
 
@@ -71,7 +71,8 @@ def connect(path: Path, *, create: bool) -> Database:
     """Return the open ledger; transactions are opened explicitly.
 
     Raises:
-        StateError: The file is missing (and not to be created), damaged, or newer.
+        StateError: The file is missing or empty (and not to be created), damaged, or
+            newer.
         SystemFailed: It cannot be opened.
     """
     if not create and not path.exists():
@@ -84,7 +85,11 @@ def connect(path: Path, *, create: bool) -> Database:
     database.execute("PRAGMA foreign_keys = ON")
     if create:
         database.execute("PRAGMA journal_mode = WAL")
-    if _version(database) != VERSION:
+    version = _version(database)
+    if version == 0 and not create:  # as it is after a disk that lost it
+        database.close()
+        raise StateError(f"{path}: the ledger is empty", hint=way_out(path))
+    if version != VERSION:
         with database.transaction():
             _bring_up_to_date(database)
     return database
