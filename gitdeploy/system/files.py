@@ -69,7 +69,7 @@ def write_whole(path: Path, data: bytes, mode: int = 0o644, *, group: int = -1) 
         file.write(data)
         file.flush()
         os.fsync(fd)
-    os.replace(beside, path)
+    _put_in_place(beside, path)
     sync_directory(path.parent)
 
 
@@ -117,7 +117,17 @@ def replace_link(link: Path, target: str) -> None:
     beside = link.with_name(f".{link.name}.new")
     remove_file(beside)
     os.symlink(target, beside)
-    os.replace(beside, link)
+    _put_in_place(beside, link)
+
+
+def _put_in_place(beside: Path, path: Path) -> None:
+    """Give what was made beside its name; where that fails, leave nothing behind."""
+    try:
+        os.replace(beside, path)
+    except OSError:
+        with suppress(OSError):
+            remove_file(beside)
+        raise
 
 
 def remove_file(path: Path) -> None:

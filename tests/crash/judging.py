@@ -1,0 +1,112 @@
+"""What must be true after an activity was killed, or met an error.
+
+Three promises: every link resolves (I), what stands afterwards is exactly BEFORE or
+AFTER (S), and what somebody was told is true (T).
+"""
+
+import os
+from collections.abc import Iterator
+from itertools import chain
+
+from crash.activities import Activity
+from crash.beginnings import Beginning
+from crash.checks import check_links, check_settled, shown, state
+from crash.inside import Ended, end_all
+from crash.world import World
+
+__all__ = ["judge_error", "judge_killed", "settle"]
+
+_BUGS = ("Traceback", "a bug: ")
+
+
+def judge_killed(
+    activity: Activity, begin: Beginning, world: World, ended: Ended
+) -> list[str]:
+    """Return what is wrong with a world in which an activity was just killed."""
+    found = check_links(world, begin.lasting)
+    if activity.deed.said_done(ended) and shown(world) != begin.after.links:
+        found.append(f"done was said, and {_where(begin, world)}")
+    return found + settle(activity, begin, world)
+
+
+def judge_error(
+    activity: Activity, begin: Beginning, world: World, ended: Ended, cause: str
+) -> list[str]:
+    """Return what is wrong with a world in which a call failed with an error.
+
+    What ends well has done all; what does not has done nothing, and says why.
+    """
+    found = check_links(world, begin.lasting)
+    done = activity.deed.said_done(ended)
+    if not done:
+        found += _wrong_words(ended, cause)
+    if done and shown(world) != begin.after.links:
+        found.append(f"done was said, and {_where(begin, world)}: {_said(ended)}")
+    elif not done and not activity.stepwise and shown(world) != begin.before.links:
+        found.append(f"failed was said, and {_where(begin, world)}: {_said(ended)}")
+    return found + settle(activity, begin, world)
+
+
+def _where(begin: Beginning, world: World) -> str:
+    """Return how far the links are, in words."""
+    links = shown(world)
+    if links == begin.after.links:
+        return "all is done"
+    return "nothing is done" if links == begin.before.links else f"links are {links}"
+
+
+def _said(ended: Ended) -> str:
+    return f"exit {ended.code}, {ended.stderr[-200:]!r}"
+
+
+def _wrong_words(ended: Ended, cause: str) -> Iterator[str]:
+    said = ended.stdout + ended.stderr
+    if any(word in said for word in _BUGS):
+        yield f"a bug was met: {said!r}"
+    if not any(words in said for words in _CAUSES.get(cause, (cause,))):
+        yield f"exit {ended.code} without its cause, {cause}: {said!r}"
+
+
+_SQLITE = (
+    "disk I/O error",
+    "database or disk is full",
+    "readonly database",
+    "unable to open database file",
+)
+_CAUSES = {
+    name: (os.strerror(number), *_SQLITE)
+    for name, number in (
+        ("ENOSPC", 28),
+        ("EIO", 5),
+        ("EACCES", 13),
+        ("EMFILE", 24),
+        ("EINTR", 4),
+    )
+}
+
+
+def settle(activity: Activity, begin: Beginning, world: World) -> list[str]:
+    """Do the next ordinary action; return what is wrong afterwards.
+
+    Processes that were left running are waited for before: what they still do is
+    theirs, and makes no two runs alike.
+    """
+    found = [f"process {pid} stays" for pid in end_all(world)]
+    for deed in activity.next:
+        ended = deed.inside(world)
+        if not deed.said_done(ended):
+            return [*found, f"the next action failed: {ended}"]
+    return [*found, *chain(_wrong_state(activity, begin, world), check_settled(world))]
+
+
+def _wrong_state(activity: Activity, begin: Beginning, world: World) -> Iterator[str]:
+    """Yield what is neither as it was before nor as it is afterwards."""
+    chains = state(world).chains
+    new = world.work.oid(activity.pushed_next)[:7]
+    if chains["dev"][:1] != (new,):
+        yield f"the next push put {new} on dev, which is {chains['dev']}"
+    found = {**chains, "dev": chains["dev"][1:]}
+    if found not in (begin.before.chains, begin.after.chains):
+        yield f"chains are {found}, not {begin.before.chains} or {begin.after.chains}"
+    if world.refs().get("refs/heads/main") != world.work.oid(activity.pushed_next):
+        yield "main is not where it was pushed"
