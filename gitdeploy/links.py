@@ -32,6 +32,7 @@ def show(target: Path, wanted: Mapping[str, str]) -> list[str]:
         StateError: Something that is not a link has the name; it is left alone.
     """
     check(target, wanted)
+    _sweep(target, wanted)
     changed = [name for name, held in wanted.items() if _held(target / name) != held]
     for name in changed:
         files.replace_link(target / name, wanted[name])
@@ -52,6 +53,13 @@ def check(target: Path, names: Iterable[str]) -> None:
                 f"{path} is not a link, so it is not ours to replace",
                 hint=f"move it away: mv {path} {path}.old",
             )
+
+
+def _sweep(target: Path, names: Iterable[str]) -> None:
+    """Remove what a crash left of links that were just being made."""
+    half_made = {files.beside(target / name).name for name in names}
+    for name in half_made & set(os.listdir(target)):
+        files.remove_file(target / name)
 
 
 def _held(link: Path) -> str | None:

@@ -6,7 +6,11 @@ import sys
 import pytest
 from support import process
 
+from gitdeploy.deploy.app import App
+from gitdeploy.deploy.prune import prune
+from gitdeploy.door import surroundings
 from gitdeploy.ledger import Ledger
+from gitdeploy.system import files
 
 KEEP = "[releases]\nkeep = {}\n"
 FAILING = '[[build.steps]]\nrun = "echo no; exit 1"\n'
@@ -285,3 +289,27 @@ def test_nothing_is_pruned_while_somebody_works_on_the_app(server, work):
         words = ("prune", "shop", "--keep", "0", "--wait", "0")
         assert server.gitdeploy(*words, check=False).returncode == 75
     assert numbers(server) == [1, 2, 3, 4, 5]
+
+
+def test_a_prune_that_was_killed_is_finished_by_the_next_push(
+    server, work, monkeypatch
+):
+    """Its releases are gone from the ledger; so are their directories then."""
+    for n in range(6):
+        work.commit(f"{n}", a=str(n))
+        assert work.push("main").code == 0
+    app = App.open(server.root, "shop", surroundings(os.environ), "ada")
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "remove_tree", _interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            prune(app, keep=0, dry_run=False)
+    app.ledger.close()
+    releases = server.root / "shop" / "releases"
+    assert len(list(releases.iterdir())) == 6
+    work.commit("next", a="next")
+    assert work.push("main").code == 0
+    assert len(list(releases.iterdir())) == 4
+
+
+def _interrupted(_path):
+    raise KeyboardInterrupt

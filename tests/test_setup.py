@@ -10,6 +10,9 @@ from pathlib import Path
 import pytest
 from support import process
 
+from gitdeploy import door
+from gitdeploy.deploy import relocate
+from gitdeploy.deploy.app import App
 from gitdeploy.deploy.setup import set_up
 from gitdeploy.errors import StateError, SystemFailed, UsageError
 from gitdeploy.system.surroundings import Surroundings
@@ -556,3 +559,25 @@ def test_an_app_cannot_be_called_like_the_directory_of_the_links(server):
     refused = server.gitdeploy("setup", "www", "--target", "elsewhere", check=False)
     assert refused.returncode == 2
     assert not (server.root / "www.git").exists()
+
+
+def test_links_that_a_killed_move_left_in_the_old_target_are_removed(
+    server, make_work, tmp_path
+):
+    """By whoever comes next; the new ones are there before they go."""
+    server.setup("shop")
+    ada = make_work("ada", server.url())
+    ada.commit("one", a="1")
+    assert ada.push("main").code == 0
+    app = App.open(server.root, "shop", door.surroundings(os.environ), "ada")
+    (tmp_path / "new").mkdir()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(relocate, "finish_relocating", lambda _: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            relocate.relocate(app, tmp_path / "new", 2)
+    app.ledger.close()
+    assert server.link("shop-staging") == server.link("shop-dev-1")
+    assert ada.push("main:refs/tags/v1").code == 0
+    assert server.links() == {}
+    assert (tmp_path / "new" / "shop" / "a").read_text() == "1"
+    assert len(list((tmp_path / "new").iterdir())) == 2 * 2 + 2

@@ -101,5 +101,5 @@ def _show(
         (event.verdict or "running", f"{event.action} of {ref(event.ref)}, {event.by}")
         for event in reversed(ended)
     ]
-    idle = f"nothing runs on {app}" if not asked else f"{asked[0].what} has ended"
-    fields(lines or [("cancelled", idle)])
+    idle = f"{asked[0].what} has ended" if asked else f"nothing runs on {app}"
+    fields(lines or [("idle", idle)])

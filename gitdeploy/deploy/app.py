@@ -83,7 +83,16 @@ class App:
         from gitdeploy.repository import Repository
         from gitdeploy.system.git import Git
 
-        return Repository(Git(self.layout.repository, self.surroundings))
+        git = Git(self.layout.repository, self.surroundings, keeps=self._lock)
+        return Repository(git)
+
+    def _lock(self) -> tuple[int, ...]:
+        """Return the lock's descriptor while we hold it.
+
+        git has it too: when we are killed, nobody is let in before the git that we
+        started has ended.
+        """
+        return (self.turn.fd,) if self.turn else ()
 
     @cached_property
     def public(self) -> Public:

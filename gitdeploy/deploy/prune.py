@@ -1,6 +1,7 @@
 """Old releases removed: never one that a link shows, a process uses, or is pinned."""
 
 import os
+from typing import Final
 
 from gitdeploy.deploy.app import App
 from gitdeploy.model import CHAINS, Release
@@ -8,7 +9,10 @@ from gitdeploy.retention import releases_to_prune
 from gitdeploy.running import names_in_use
 from gitdeploy.system import files
 
-__all__ = ["prune", "to_prune"]
+__all__ = ["finish_pruning", "prune", "to_prune"]
+
+_REMOVING: Final = "removing"
+"""The setting that says that directories may still have to be removed."""
 
 
 def prune(app: App, *, keep: int | None, dry_run: bool) -> list[Release]:
@@ -21,13 +25,15 @@ def prune(app: App, *, keep: int | None, dry_run: bool) -> list[Release]:
         dry_run: Only return what would be removed.
 
     Changes: the ledger, the chains first, then directories and logs. Safe to
-        repeat: a directory that a crash left is removed by the next one.
+        repeat: a directory that a crash left is removed by whoever comes next.
     """
     gone = to_prune(app, keep)
     if dry_run:
         return gone
     numbers = {release.number for release in gone}
     with app.ledger.transaction():
+        if gone:
+            app.ledger.set_setting(_REMOVING, "yes")
         for name in CHAINS:
             chain = app.ledger.chains.read(name)
             if (shorter := chain.without(numbers)) != chain:
@@ -36,6 +42,23 @@ def prune(app: App, *, keep: int | None, dry_run: bool) -> list[Release]:
             app.ledger.releases.prune(release)
     _remove_directories(app)
     return gone
+
+
+def finish_pruning(app: App) -> None:
+    """Go on with what was pruned when somebody died. Safe to repeat."""
+    if app.ledger.setting(_REMOVING):
+        _remove_directories(app)
+
+
+def _remove_directories(app: App) -> None:
+    """Remove what the ledger knows as pruned; a stranger's directory is left."""
+    logs = (name.removesuffix(".log") for name in os.listdir(app.layout.logs))
+    for name in {*os.listdir(app.layout.releases), *logs}:
+        release = app.ledger.releases.find(name)
+        if release and release.name == name and release.state == "pruned":
+            files.remove_file(app.layout.log(name))
+            files.remove_tree(app.directory(release))
+    app.ledger.set_setting(_REMOVING, "")
 
 
 def to_prune(app: App, keep: int | None) -> list[Release]:
@@ -63,13 +86,3 @@ def _keep(app: App) -> int:
     from gitdeploy.config import DEFAULTS
 
     return DEFAULTS.releases.keep
-
-
-def _remove_directories(app: App) -> None:
-    """Remove what the ledger knows as pruned; a stranger's directory is left."""
-    logs = (name.removesuffix(".log") for name in os.listdir(app.layout.logs))
-    for name in {*os.listdir(app.layout.releases), *logs}:
-        release = app.ledger.releases.find(name)
-        if release and release.name == name and release.state == "pruned":
-            files.remove_file(app.layout.log(name))
-            files.remove_tree(app.directory(release))

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from gitdeploy.deploy.app import App
 from gitdeploy.deploy.flip import show
+from gitdeploy.deploy.prune import finish_pruning
+from gitdeploy.deploy.relocate import finish_relocating
 from gitdeploy.deploy.reserve import give_up_reserve, keep_reserve
 from gitdeploy.ledger import loads
 from gitdeploy.lock import lock_held
@@ -72,13 +74,16 @@ def recover(app: App) -> list[str]:
     What was intended is finished where its ref has moved, and abandoned where it
     has not: the ref is what the pusher was told.
 
-    Changes: the ledger, the links, `refs/deploy/*`. Safe to repeat.
+    Changes: the ledger, the links, `refs/deploy/*`; links and directories that were
+        about to go. Safe to repeat.
     """
     done = [_finish(app, event) for event in app.ledger.deployments.unfinished()]
     for release in app.ledger.releases.preparing():
         _end_steps_of(app.directory(release))
         app.ledger.releases.fail(release, "interrupted")
         done.append(f"release {release.number} was interrupted; marked as failed")
+    done += [f"removed {path}" for path in finish_relocating(app)]
+    finish_pruning(app)
     return done
 
 

@@ -54,7 +54,7 @@ class Report:
 
     def waiting(self, text: str) -> None:
         """Tell whom a push waits for."""
-        self._tell("waiting", text)
+        self._tell("waiting", text.removeprefix("waiting "))
 
     def copyable(self, word: str, text: str) -> None:
         """Tell what somebody will copy: one line, however long it is."""

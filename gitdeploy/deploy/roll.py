@@ -6,6 +6,7 @@ that was rolled back here on purpose.
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -247,7 +248,8 @@ def _move(
             word = "unchanged"
         else:
             _flip_or_go_back(app, event, before, after)
-        deployments.end(event.id, word, seconds=watch.seconds)
+        with suppress(GitdeployError):  # it has happened all the same
+            deployments.end(event.id, word, seconds=watch.seconds)
     releases = app.ledger.releases
     now, then = releases.get(after.head.release), releases.get(was) if was else None
     return Outcome(word, name, now, then)

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Final
 
 from gitdeploy.deploy.app import DEFAULT_LINKS, App, default_target, set_up_apps
-from gitdeploy.deploy.flip import show
 from gitdeploy.deploy.hook_files import install
 from gitdeploy.deploy.recover import locked
+from gitdeploy.deploy.relocate import relocate
 from gitdeploy.errors import SystemFailed, UsageError
 from gitdeploy.layout import Layout, Public, check_app_name, colliding_app
 from gitdeploy.ledger import Ledger
@@ -176,19 +176,11 @@ class _Work:
             links or now.positions,
         )
         _refuse_strangers(before, after)
-        gone: list[Path] = []
         with _writable(after.target):
             if files.make_directory(after.target):
                 self.changes.append(f"made {after.target}")
-            if before and before.target == after.target:
-                gone = _remove_extra(before, after)  # or a crash would forget them
-            relative = os.path.relpath(after.target, app.layout.root)
-            app.ledger.set_setting("target", relative)
-            app.ledger.set_setting("links", str(after.positions))
-            del app.public
-            self.changes += [f"linked {after.target / name}" for name in show(app)]
-            if before and before.target != after.target:
-                gone = _remove_extra(before, after)
+            made, gone = relocate(app, after.target, after.positions)
+        self.changes += [f"linked {after.target / name}" for name in made]
         self.changes += [f"removed {path}" for path in gone]
 
 
@@ -229,19 +221,6 @@ def _refuse_strangers(before: Public | None, after: Public) -> None:
                 f"{path} exists and is not this app's link",
                 hint="choose another app name or --target, or move it away",
             )
-
-
-def _remove_extra(before: Public, after: Public) -> list[Path]:
-    """Remove links that setup made earlier and that are not wanted any more."""
-    keep = {after.target / name for name in _all_names(after)}
-    extra = [
-        path
-        for path in (before.target / name for name in _all_names(before))
-        if path not in keep and path.is_symlink()
-    ]
-    for path in extra:
-        files.remove_file(path)
-    return extra
 
 
 def _all_names(public: Public) -> list[str]:

@@ -27,9 +27,14 @@ _BLINK_S: Final = 0.002
 
 
 class Turn:
-    """An app's lock while we hold it."""
+    """An app's lock while we hold it.
 
-    def __init__(self, queue: Queue) -> None:
+    Attributes:
+        fd: The descriptor that holds it; whoever has it too holds it as long.
+    """
+
+    def __init__(self, fd: int, queue: Queue) -> None:
+        self.fd = fd
         self._queue = queue
         self._stopped_by: str | None = None
 
@@ -79,13 +84,18 @@ def lock_held(
     try:
         queue.forget(me.pid)  # left for another process, whose number we have
         _acquire(fd, path, queue, me, wait_s, tell)
-        with suppress(OSError):  # a full disk: nobody is told, and the lock holds
-            files.overwrite(fd, written(me))
-        yield Turn(queue)
-        files.overwrite(fd, b"")
+        _tell_all(fd, written(me))
+        yield Turn(fd, queue)
+        _tell_all(fd, b"")
     finally:
         os.close(fd)
         queue.forget(me.pid)
+
+
+def _tell_all(fd: int, text: bytes) -> None:
+    """Write who holds the lock; on a full disk nobody is told, and the lock holds."""
+    with suppress(OSError):
+        files.overwrite(fd, text)
 
 
 def holder(path: Path) -> Holder | None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 __all__ = [
+    "beside",
     "blamed",
     "block_bytes",
     "copy",
@@ -48,6 +49,11 @@ def make_directory(path: Path, mode: int = 0o755) -> bool:
     return True
 
 
+def beside(path: Path) -> Path:
+    """Return where what becomes `path` is made; a crash may leave it there."""
+    return path.with_name(f".{path.name}.new")
+
+
 def write_whole(path: Path, data: bytes, mode: int = 0o644, *, group: int = -1) -> None:
     """Replace a file by one that holds `data`, durably; readers see old or new.
 
@@ -59,9 +65,9 @@ def write_whole(path: Path, data: bytes, mode: int = 0o644, *, group: int = -1) 
 
     Changes: a file beside it, then the name. Safe to repeat.
     """
-    beside = path.with_name(f".{path.name}.new")
-    remove_file(beside)
-    fd = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+    new = beside(path)
+    remove_file(new)
+    fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     with open(fd, "wb") as file:
         with suppress(PermissionError):
             os.fchown(fd, -1, group)
@@ -69,7 +75,7 @@ def write_whole(path: Path, data: bytes, mode: int = 0o644, *, group: int = -1) 
         file.write(data)
         file.flush()
         os.fsync(fd)
-    _put_in_place(beside, path)
+    _put_in_place(new, path)
     sync_directory(path.parent)
 
 
@@ -114,19 +120,19 @@ def replace_link(link: Path, target: str) -> None:
 
     Changes: a link beside it, then the name. Safe to repeat.
     """
-    beside = link.with_name(f".{link.name}.new")
-    remove_file(beside)
-    os.symlink(target, beside)
-    _put_in_place(beside, link)
+    new = beside(link)
+    remove_file(new)
+    os.symlink(target, new)
+    _put_in_place(new, link)
 
 
-def _put_in_place(beside: Path, path: Path) -> None:
+def _put_in_place(new: Path, path: Path) -> None:
     """Give what was made beside its name; where that fails, leave nothing behind."""
     try:
-        os.replace(beside, path)
+        os.replace(new, path)
     except OSError:
         with suppress(OSError):
-            remove_file(beside)
+            remove_file(new)
         raise
 
 
@@ -186,13 +192,13 @@ def copy(source: Path, destination: Path) -> None:
     """
     import shutil
 
-    beside = destination.with_name(".gitdeploy.new")  # any name of 255 bytes is fine
-    remove(beside)
+    new = destination.with_name(".gitdeploy.new")  # any name of 255 bytes is fine
+    remove(new)
     if source.is_dir():
-        shutil.copytree(source, beside, symlinks=True)
+        shutil.copytree(source, new, symlinks=True)
     else:
-        shutil.copy2(source, beside, follow_symlinks=False)
-    os.rename(beside, destination)
+        shutil.copy2(source, new, follow_symlinks=False)
+    os.rename(new, destination)
 
 
 def link_below(base: Path, relative: str, target: str) -> None:

@@ -1,7 +1,7 @@
 """git, started in one stated repository, depending on nobody's configuration."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -25,8 +25,14 @@ class Git:
         directory: The repository.
     """
 
-    def __init__(self, directory: Path, surroundings: Surroundings) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        surroundings: Surroundings,
+        keeps: Callable[[], Sequence[int]] = tuple,
+    ) -> None:
         self.directory = directory
+        self._keeps = keeps
         self._environment = {
             **surroundings.environment(),
             "LC_ALL": "C",
@@ -64,4 +70,5 @@ class Git:
             env={**self._environment, **(environment or {})},
             cwd=self.directory,
             stdin=stdin,
+            keeps=self._keeps(),
         )

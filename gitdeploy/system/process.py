@@ -32,15 +32,28 @@ def run(
     env: Mapping[str, str],
     cwd: Path | None = None,
     stdin: bytes = b"",
+    keeps: Sequence[int] = (),
 ) -> bytes:
     """Run a program to its end and return what it wrote to stdout.
+
+    Args:
+        argv: As for `start`.
+        env: As for `start`.
+        cwd: As for `start`.
+        stdin: All that it reads.
+        keeps: Descriptors of ours that it has too, so that a lock outlives us in it.
 
     Raises:
         CommandFailed: It exited with something else than 0.
         SystemFailed: There is no such program.
     """
     process = start(
-        argv, env=env, cwd=cwd, stdin=subprocess.PIPE, stderr=subprocess.PIPE
+        argv,
+        env=env,
+        cwd=cwd,
+        stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        keeps=keeps,
     )
     with process:
         stdout, stderr = process.communicate(stdin)
@@ -58,8 +71,9 @@ def start(  # noqa: PLR0913 - the descriptors of a child are three
     stdout: int | IO[bytes] = subprocess.PIPE,
     stderr: int | IO[bytes] = subprocess.STDOUT,
     own_session: bool = False,
+    keeps: Sequence[int] = (),
 ) -> subprocess.Popen[bytes]:
-    """Start a program; its descriptors are the three stated here and no others.
+    """Start a program; its descriptors are those stated here and no others.
 
     Args:
         argv: The program and its arguments; no shell reads them.
@@ -69,6 +83,7 @@ def start(  # noqa: PLR0913 - the descriptors of a child are three
         stdout: By default a pipe.
         stderr: By default the same as stdout.
         own_session: Whether it leads a session of its own, to be killed as a whole.
+        keeps: Descriptors of ours that it has too.
 
     Raises:
         SystemFailed: There is no such program, or it cannot be run.
@@ -82,6 +97,7 @@ def start(  # noqa: PLR0913 - the descriptors of a child are three
             stdout=stdout,
             stderr=stderr,
             start_new_session=own_session,
+            pass_fds=keeps,
         )
     except (FileNotFoundError, PermissionError, NotADirectoryError) as error:
         raise SystemFailed(_why_not(argv[0], error)) from error
