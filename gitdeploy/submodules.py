@@ -9,7 +9,7 @@ from typing import Final
 from gitdeploy.errors import ReleaseFailed
 from gitdeploy.system import files
 from gitdeploy.system.git import Git
-from gitdeploy.system.process import CommandFailed
+from gitdeploy.system.process import CommandFailed, TookTooLong
 
 __all__ = ["mirrored", "urls"]
 
@@ -20,6 +20,7 @@ _SSH: Final = (
     "ssh -o BatchMode=yes -o ConnectTimeout=20"
     " -o ServerAliveInterval=15 -o ServerAliveCountMax=4"
 )
+_FETCH_S: Final = 600.0
 _PATIENCE: Final = ("http.lowSpeedLimit=1000", "http.lowSpeedTime=60")
 
 
@@ -132,7 +133,10 @@ def _fetch(
             *refspecs,
             config=_PATIENCE,
             environment=environment,
+            timeout_s=_FETCH_S,
         )
+    except TookTooLong as error:
+        raise ReleaseFailed(f"submodule {url!r}: {error.message}") from error
     except CommandFailed as error:
         said = error.stderr.splitlines() or ["git said nothing"]
         raise ReleaseFailed(f"submodule {url!r}: {said[-1]}") from error

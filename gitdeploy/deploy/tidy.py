@@ -12,6 +12,8 @@ __all__ = ["tidy_up"]
 
 # git's own estimate: one of 256 directories counted (git-gc(1), gc.auto).
 _MANY_LOOSE_IN_ONE: Final = 8
+# A larger push adds a pack of its own, of two or three files (gc.autoPackLimit).
+_MANY_PACK_FILES: Final = 150
 
 
 def tidy_up(app: App, report: Report) -> None:
@@ -25,7 +27,8 @@ def tidy_up(app: App, report: Report) -> None:
 
             with locked(app, "prune", wait_s=0, tell=lambda _: None):
                 prune(app, keep=None, dry_run=False)
-        if _loose_in_one(app) > _MANY_LOOSE_IN_ONE:
+        loose, packs = _count(app, "17"), _count(app, "pack")
+        if loose > _MANY_LOOSE_IN_ONE or packs > _MANY_PACK_FILES:
             app.repository.maintain()
     except LockHeld:
         pass  # whoever holds it tidies up
@@ -33,8 +36,8 @@ def tidy_up(app: App, report: Report) -> None:
         report.line("warning", f"tidying up after the push failed: {error}")
 
 
-def _loose_in_one(app: App) -> int:
+def _count(app: App, objects: str) -> int:
     try:
-        return len(os.listdir(app.layout.repository / "objects" / "17"))
+        return len(os.listdir(app.layout.repository / "objects" / objects))
     except FileNotFoundError:
         return 0

@@ -52,6 +52,7 @@ class Git:
         stdin: bytes = b"",
         config: Sequence[str] = (),
         environment: Mapping[str, str] | None = None,
+        timeout_s: float | None = None,
     ) -> bytes:
         """Run git and return what it printed.
 
@@ -60,9 +61,11 @@ class Git:
             stdin: What it reads.
             config: `key=value` settings for this one run.
             environment: Variables besides the usual ones.
+            timeout_s: After how long it is killed; None: never.
 
         Raises:
             CommandFailed: git said no.
+            TookTooLong: It was killed.
         """
         settings = [part for pair in config for part in ("-c", pair)]
         return process.run(
@@ -71,4 +74,5 @@ class Git:
             cwd=self.directory,
             stdin=stdin,
             keeps=self._keeps(),
+            timeout_s=timeout_s,
         )

@@ -1,13 +1,16 @@
 """The one place that starts processes, always by argv and with a stated environment."""
 
+import os
+import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
 from gitdeploy.errors import SystemFailed
+from gitdeploy.system.terminal import human_time
 
-__all__ = ["CommandFailed", "run", "start"]
+__all__ = ["CommandFailed", "TookTooLong", "run", "start"]
 
 
 class CommandFailed(SystemFailed):
@@ -26,6 +29,14 @@ class CommandFailed(SystemFailed):
         super().__init__(f"{words} exited with {code}: {last}")
 
 
+class TookTooLong(SystemFailed):
+    """A program that we started was killed, as it did not end in time."""
+
+    def __init__(self, argv: Sequence[str], timeout_s: float) -> None:
+        words = " ".join(argv[:1]) or "command"
+        super().__init__(f"{words} did not end within {human_time(timeout_s)}")
+
+
 def run(
     argv: Sequence[str],
     *,
@@ -33,6 +44,7 @@ def run(
     cwd: Path | None = None,
     stdin: bytes = b"",
     keeps: Sequence[int] = (),
+    timeout_s: float | None = None,
 ) -> bytes:
     """Run a program to its end and return what it wrote to stdout.
 
@@ -42,9 +54,11 @@ def run(
         cwd: As for `start`.
         stdin: All that it reads.
         keeps: Descriptors of ours that it has too, so that a lock outlives us in it.
+        timeout_s: After how long it is killed with all it started; None: never.
 
     Raises:
         CommandFailed: It exited with something else than 0.
+        TookTooLong: It was killed.
         SystemFailed: There is no such program.
     """
     process = start(
@@ -54,9 +68,14 @@ def run(
         stdin=subprocess.PIPE,
         stderr=subprocess.PIPE,
         keeps=keeps,
+        own_session=timeout_s is not None,
     )
     with process:
-        stdout, stderr = process.communicate(stdin)
+        try:
+            stdout, stderr = process.communicate(stdin, timeout_s)
+        except subprocess.TimeoutExpired as error:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise TookTooLong(argv, error.timeout) from None
     if process.returncode:
         raise CommandFailed(argv, process.returncode, stderr)
     return stdout
