@@ -367,3 +367,28 @@ def _intended(
         event.id, release=release, from_release=was, plan=plan
     )
     return event.id
+
+
+@pytest.mark.parametrize(("ago_s", "told"), [(3600, ["v1"]), (0, [])])
+def test_without_the_gate_the_next_push_tells_what_moved_unseen_and_was_not_just_pushed(
+    server: Server, make_work: Callable[..., Work], ago_s: int, told: list[str]
+) -> None:
+    """git moves a ref before its hook begins, so that another push may be under way."""
+    server.setup("shop", "--no-gate")
+    ada = make_work("ada", server.url())
+    ada.commit("one", a="one")
+    assert ada.push("main").code == 0
+    hook = server.repo() / "hooks" / "post-receive"
+    hook.chmod(0o644)
+    assert ada.push("main:refs/tags/v1").code == 0
+    hook.chmod(0o755)
+    log = server.repo() / "logs" / "refs" / "tags" / "v1"
+    moved = log.stat().st_mtime - ago_s
+    os.utime(log, (moved, moved))
+    ada.commit("two", a="two")
+    said = ada.push("main").remote_lines
+    assert [x.split()[-1] for x in said if x.startswith("  moved unseen")] == told
+    assert server.status()["pending"] is True
+    server.gitdeploy("repair", "shop")
+    assert server.status()["pending"] is False
+    assert server.link("shop") is not None

@@ -25,6 +25,7 @@ from gitdeploy.system import clock
 __all__ = ["OPTIONS", "Push", "plan_ref", "receive", "settle"]
 
 _WAIT_S: Final = 1800.0
+_HEARD_S: Final = 60.0
 
 
 def receive(
@@ -103,10 +104,13 @@ def _refuse_all(app: App, push: Push, report: Report, limit: int) -> list[Verdic
 def _tell_what_was_missed(app: App, report: Report) -> None:
     """Tell which refs moved without a deployment.
 
-    Without the gate a ref moves before its push is heard, so that says nothing.
+    Without the gate a ref moves before its push is heard of; a moment later it counts.
     """
-    if app.ledger.setting("gate") != "no":
-        wording.unseen(app, report, missed(app))
+    unseen = missed(app)
+    if app.ledger.setting("gate") == "no":
+        moved_ago_s = app.repository.moved_ago_s
+        unseen = [update for update in unseen if moved_ago_s(update.ref) > _HEARD_S]
+    wording.unseen(app, report, unseen)
 
 
 def _groups(sources: Sequence[Source], *, atomic: bool) -> Iterator[Sequence[Source]]:
