@@ -42,11 +42,13 @@ def show(target: Path, wanted: Mapping[str, str]) -> list[str]:
 
 
 def check(target: Path, names: Iterable[str]) -> None:
-    """Say nothing if every name is free or a link's.
+    """Say nothing if every name is free or a link's, and links can be made.
 
     Raises:
         StateError: Something that is not a link has a name; it is not ours.
+        PermissionError: We may not write to the directory.
     """
+    files.check_writable(target)
     for path in (target / name for name in names):
         if os.path.lexists(path) and not path.is_symlink():
             raise StateError(

@@ -81,16 +81,20 @@ class Database:
     def _inside(self) -> bool:
         return self._connection.in_transaction
 
+    def _hint(self) -> str:
+        """Return what helps where the machine said no."""
+        place = self.path.parent
+        free_bytes, _ = files.room(place)
+        if free_bytes < _LITTLE_BYTES:
+            return f"the disk is full: df {place}"
+        return f"gitdeploy doctor {place.name}"
+
     @contextmanager
     def _translated(self) -> Iterator[None]:
         try:
             yield
         except sqlite3.OperationalError as error:
-            free_bytes, _ = files.room(self.path.parent)
-            hint = f"the disk is full: df {self.path.parent}"
-            raise SystemFailed(
-                f"{self.path}: {error}", hint=hint * (free_bytes < _LITTLE_BYTES)
-            ) from error
+            raise SystemFailed(f"{self.path}: {error}", hint=self._hint()) from error
         except (sqlite3.IntegrityError, sqlite3.ProgrammingError):
             raise
         except sqlite3.DatabaseError as error:

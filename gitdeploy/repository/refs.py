@@ -2,6 +2,7 @@
 
 import math
 import os
+import re
 from collections.abc import Iterable, Mapping
 from typing import Final
 
@@ -15,6 +16,10 @@ from gitdeploy.system.process import CommandFailed
 __all__ = ["Refs", "RefsMoved"]
 
 _NO_ID: Final = "0" * 40
+_OF_THE_DISK: Final = re.compile(
+    r"(Permission denied|No space left on device|Read-only file system"
+    r"|Input/output error|Too many open files|Disk quota exceeded)$"
+)
 
 
 class RefsMoved(SystemFailed):
@@ -85,6 +90,7 @@ class Refs(Locks):
 
         Raises:
             RefsMoved: A ref is not at its old value, or its name cannot be used.
+            SystemFailed: The disk or a right said no.
         """
         self._transaction(updates, "commit", why)
         self.sync()
@@ -148,7 +154,10 @@ class Refs(Locks):
         except GitLocked as error:
             raise RefsMoved(error.message, hint=error.hint) from error
         except CommandFailed as error:
-            raise RefsMoved(_last_clause(error.stderr)) from error
+            said = _last_clause(error.stderr)
+            if _OF_THE_DISK.search(said):
+                raise SystemFailed(said) from error
+            raise RefsMoved(said) from error
 
 
 def _last_clause(stderr: str) -> str:

@@ -4,9 +4,12 @@ What is written is complete before its name appears: beside, sync, rename, sync 
 directory (rename(2), fsync(2)). Nothing here follows a link or recurses.
 """
 
+import errno
 import fcntl
 import itertools
 import os
+import pwd
+import stat
 import sys
 from collections.abc import Iterable
 from contextlib import suppress
@@ -17,6 +20,7 @@ __all__ = [
     "beside",
     "blamed",
     "block_bytes",
+    "check_writable",
     "copy",
     "held_by",
     "is_held",
@@ -226,11 +230,46 @@ def link_below(base: Path, relative: str, target: str) -> None:
 def blamed(error: OSError) -> str:
     """Return what the kernel said and the place it said it of.
 
-    For a call with two names, such as symlink(2), that is the one to be made.
+    For a call with two names, such as symlink(2), that is the one to be made. Where a
+    right is missing: whose the place is, and who we are.
     """
     where = error.filename2 or error.filename
     said = error.strerror or str(error)
-    return f"{os.fsdecode(where)}: {said}" if where else said
+    if not where or isinstance(where, int):
+        return said
+    path = Path(os.fsdecode(where))
+    whose = _whose(path) if isinstance(error, PermissionError) else ""
+    return f"{path}: {said}{whose}"
+
+
+def _whose(path: Path) -> str:
+    there = path if os.path.lexists(path) else path.parent
+    try:
+        status = os.lstat(there)
+    except OSError:  # it cannot even be looked at
+        return ""
+    mode = stat.S_IMODE(status.st_mode)
+    return (
+        f"; {there.name} belongs to {_user(status.st_uid)}, mode {mode:o}, and we are"
+        f" {_user(os.geteuid())}"
+    )
+
+
+def _user(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"user {uid}"
+
+
+def check_writable(directory: Path) -> None:
+    """Say nothing if names can be made in a directory.
+
+    Raises:
+        PermissionError: We have no right to, or the disk is mounted read-only.
+    """
+    if not os.access(directory, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, "cannot be written to", str(directory))
 
 
 def room(path: Path) -> tuple[int, int]:
