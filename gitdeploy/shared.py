@@ -8,7 +8,7 @@ from gitdeploy.config import Shared
 from gitdeploy.errors import ReleaseFailed
 from gitdeploy.system import files
 
-__all__ = ["link_shared"]
+__all__ = ["link_shared", "targets", "way_out"]
 
 
 def link_shared(
@@ -38,11 +38,26 @@ def link_shared(
         _seed_directory(release / path, shared / path)
     for path in config.files:
         _seed_file(release / path, shared / path)
+    for name, target in targets(release, shared, config, anchor=anchor).items():
+        _link(release, name, target)
+    return (*config.files, *(f"{path}/" for path in config.dirs))
+
+
+def targets(
+    release: Path, shared: Path, config: Shared, *, anchor: Path
+) -> dict[str, str]:
+    """Return what the link at each shared path of a release holds; see above."""
     back = posixpath.relpath(shared, anchor)
     up = "../" * len(release.relative_to(anchor).parts)
-    for path in (*config.files, *config.dirs):
-        _link(release, path, f"{up}{'../' * path.count('/')}{back}/{path}")
-    return (*config.files, *(f"{path}/" for path in config.dirs))
+    return {
+        path: f"{up}{'../' * path.count('/')}{back}/{path}"
+        for path in (*config.files, *config.dirs)
+    }
+
+
+def way_out(shared: Path) -> str:
+    """Return what makes a shared file that has to exist before it can be linked."""
+    return f"install -D -m 600 /dev/null {shlex.quote(str(shared))}"
 
 
 def _refuse_links_above(release: Path, path: str) -> None:
@@ -83,10 +98,9 @@ def _seed_file(committed: Path, shared: Path) -> None:
         files.make_directory(shared.parent)
         files.copy(committed, shared)
         return
-    place = shlex.quote(str(shared))
     raise ReleaseFailed(
         f"shared file {posixpath.basename(shared)} does not exist on the server yet",
-        hint=f"on the server: install -D -m 600 /dev/null {place}",
+        hint=f"on the server: {way_out(shared)}",
     )
 
 

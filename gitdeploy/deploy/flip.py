@@ -18,6 +18,8 @@ __all__ = [
     "missing",
     "publish",
     "show",
+    "wanted_links",
+    "wanted_refs",
 ]
 
 
@@ -70,7 +72,7 @@ def show(app: App, *, forward: bool = True) -> list[str]:
 
     Changes: the links that differ, then the refs that differ. Safe to repeat.
     """
-    changed = links.show(app.public.target, _wanted_links(app, forward=forward))
+    changed = links.show(app.public.target, wanted_links(app, forward=forward))
     with suppress(SystemFailed):
         publish(app)
     return changed
@@ -82,7 +84,7 @@ def publish(app: App) -> None:
     Raises:
         SystemFailed: git could not write them.
     """
-    app.repository.publish(RESERVED, _wanted_refs(app))
+    app.repository.publish(RESERVED, wanted_refs(app))
 
 
 def missing(app: App) -> list[str]:
@@ -115,7 +117,7 @@ def check_showable(app: App, chain: Chain) -> None:
         )
 
 
-def _wanted_links(app: App, *, forward: bool) -> dict[str, str]:
+def wanted_links(app: App, *, forward: bool = True) -> dict[str, str]:
     """Return what each link shall hold: the tail first on the way forward.
 
     So that while links are replaced one by one, the head moves last to something
@@ -142,7 +144,8 @@ def _shown(app: App, name: ChainName) -> list[str]:
     ]
 
 
-def _wanted_refs(app: App) -> dict[str, str]:
+def wanted_refs(app: App) -> dict[str, str]:
+    """Return what each of `refs/deploy/*` shall hold; there shall be no others."""
     return {
         f"{RESERVED}{name}/{position}": entry.commit
         for name in CHAINS

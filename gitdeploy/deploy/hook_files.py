@@ -1,6 +1,7 @@
 """The hooks as files: copied into a repository, naming this installation's Python."""
 
 import os
+import re
 import shlex
 import sys
 from pathlib import Path
@@ -8,22 +9,42 @@ from typing import Final
 
 from gitdeploy.system import files
 
-__all__ = ["install"]
+__all__ = ["install", "wrong"]
 
 # A longer first line of a script is cut by older kernels (execve(2)).
 _SHEBANG_BYTES: Final = 127
+_INTERPRETER: Final = re.compile(
+    rb"#!(?:/bin/sh\n'''exec' )?(?:'([^'\n]+)'|(/\S+))"  # see `_first_lines`
+)
 
 
 def install(hook: str, place: Path) -> bool:
     """Put a hook in its place unless it is there; return whether it was not."""
-    stub = _stubs() / hook
-    lines = stub.read_text().splitlines(keepends=True)
-    wanted = "".join([_first_lines(_interpreter()), *lines[1:]])
-    if place.is_file() and place.read_text() == wanted and os.access(place, os.X_OK):
+    if wrong(hook, place) is None:
         return False
     files.make_directory(place.parent)
-    files.write_whole(place, wanted.encode(), 0o755)
+    files.write_whole(place, _wanted(hook), 0o755)
     return True
+
+
+def wrong(hook: str, place: Path) -> str | None:
+    """Return what is wrong with a hook, as the end of a sentence; None: nothing."""
+    if not place.is_file():
+        return "is missing"
+    if not os.access(place, os.X_OK):
+        return "is not executable"
+    if (held := place.read_bytes()) == _wanted(hook):
+        return None
+    if named := _INTERPRETER.match(held):
+        python = os.fsdecode(named[1] or named[2])
+        if not os.access(python, os.X_OK):
+            return f"starts {python}, which is gone"
+    return "was changed"
+
+
+def _wanted(hook: str) -> bytes:
+    lines = (_stubs() / hook).read_text().splitlines(keepends=True)
+    return "".join([_first_lines(_interpreter()), *lines[1:]]).encode()
 
 
 def _stubs() -> Path:

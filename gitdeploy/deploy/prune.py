@@ -1,6 +1,7 @@
 """Old releases removed: never one that a link shows, a process uses, or is pinned."""
 
 import os
+from collections.abc import Sequence
 from typing import Final
 
 from gitdeploy.deploy.app import App
@@ -9,7 +10,14 @@ from gitdeploy.retention import releases_to_prune
 from gitdeploy.running import names_in_use
 from gitdeploy.system import files
 
-__all__ = ["finish_pruning", "prune", "to_prune"]
+__all__ = [
+    "finish_pruning",
+    "mark_pruned",
+    "prune",
+    "pruned_on_disk",
+    "remove_pruned",
+    "to_prune",
+]
 
 _REMOVING: Final = "removing"
 """The setting that says that directories may still have to be removed."""
@@ -30,6 +38,16 @@ def prune(app: App, *, keep: int | None, dry_run: bool) -> list[Release]:
     gone = to_prune(app, keep)
     if dry_run:
         return gone
+    mark_pruned(app, gone)
+    remove_pruned(app)
+    return gone
+
+
+def mark_pruned(app: App, gone: Sequence[Release]) -> None:
+    """Take releases off the chains, and note that their directories are gone.
+
+    Changes: the ledger, in one transaction.
+    """
     numbers = {release.number for release in gone}
     with app.ledger.transaction():
         if gone:
@@ -40,25 +58,12 @@ def prune(app: App, *, keep: int | None, dry_run: bool) -> list[Release]:
                 app.ledger.chains.write(shorter)
         for release in gone:
             app.ledger.releases.prune(release)
-    _remove_directories(app)
-    return gone
 
 
 def finish_pruning(app: App) -> None:
     """Go on with what was pruned when somebody died. Safe to repeat."""
     if app.ledger.setting(_REMOVING):
-        _remove_directories(app)
-
-
-def _remove_directories(app: App) -> None:
-    """Remove what the ledger knows as pruned; a stranger's directory is left."""
-    logs = (name.removesuffix(".log") for name in os.listdir(app.layout.logs))
-    for name in {*os.listdir(app.layout.releases), *logs}:
-        release = app.ledger.releases.find(name)
-        if release and release.name == name and release.state == "pruned":
-            files.remove_file(app.layout.log(name))
-            files.remove_tree(app.directory(release))
-    app.ledger.set_setting(_REMOVING, "")
+        remove_pruned(app)
 
 
 def to_prune(app: App, keep: int | None) -> list[Release]:
@@ -86,3 +91,23 @@ def _keep(app: App) -> int:
     from gitdeploy.config import DEFAULTS
 
     return DEFAULTS.releases.keep
+
+
+def pruned_on_disk(app: App) -> list[Release]:
+    """Return the pruned releases of which a directory or a log is still there."""
+    logs = (name.removesuffix(".log") for name in os.listdir(app.layout.logs))
+    names = sorted({*os.listdir(app.layout.releases), *logs})
+    releases = [app.ledger.releases.find(name) for name in names]
+    return [
+        release
+        for release, name in zip(releases, names, strict=True)
+        if release and release.name == name and release.state == "pruned"
+    ]
+
+
+def remove_pruned(app: App) -> None:
+    """Remove what the ledger knows as pruned; a stranger's directory is left."""
+    for release in pruned_on_disk(app):
+        files.remove_file(app.layout.log(release.name))
+        files.remove_tree(app.directory(release))
+    app.ledger.set_setting(_REMOVING, "")

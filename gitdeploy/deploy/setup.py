@@ -6,55 +6,20 @@ from pathlib import Path
 from typing import Final
 
 from gitdeploy.deploy.app import DEFAULT_LINKS, App, default_target, set_up_apps
-from gitdeploy.deploy.hook_files import install
+from gitdeploy.deploy.receiving import GATE_FROM, git_version, set_gate, wire
 from gitdeploy.deploy.recover import locked
 from gitdeploy.deploy.relocate import relocate
 from gitdeploy.errors import SystemFailed, UsageError
 from gitdeploy.layout import Layout, Public, check_app_name, colliding_app
 from gitdeploy.ledger import Ledger
 from gitdeploy.model import CHAINS
-from gitdeploy.repository import GATE, Repository
-from gitdeploy.system import files, process
+from gitdeploy.repository import Repository
+from gitdeploy.system import files
 from gitdeploy.system.surroundings import Surroundings
 
 __all__ = ["SetUp", "set_up"]
 
-_HOOKS: Final = ("proc-receive", "post-receive")
-_GATE_FROM: Final = (2, 29)
 _MOST_LINKS: Final = 100
-_PUSH_LIMIT: Final = "receive.maxInputSize"
-
-# Findings of fsck that old, honest repositories have; they harm nobody here.
-_HARMLESS: Final = (
-    "badDate",
-    "badDateOverflow",
-    "badEmail",
-    "badName",
-    "badTimezone",
-    "missingEmail",
-    "missingNameBeforeEmail",
-    "missingSpaceBeforeDate",
-    "missingSpaceBeforeEmail",
-    "multipleAuthors",
-    "zeroPaddedDate",
-    "zeroPaddedFilemode",
-)
-
-_SETTINGS: Final = {
-    "core.hooksPath": "hooks",  # a global one would switch the hooks off
-    "core.fsync": "all",
-    "core.fsyncMethod": "fsync",
-    "core.logAllRefUpdates": "always",
-    "gc.auto": "0",
-    "receive.advertisePushOptions": "true",
-    "receive.autogc": "false",
-    "receive.denyDeletes": "false",  # the rule book decides, for tags as well
-    "receive.denyNonFastForwards": "false",
-    "receive.fsckObjects": "true",
-    "receive.hideRefs": "refs/deploy",  # clients read them, only the server writes
-    "receive.keepAlive": "1",
-    **{f"receive.fsck.{finding}": "warn" for finding in _HARMLESS},
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +75,7 @@ def set_up(  # noqa: PLR0913 - the options of the verb
     work.ledger()
     with locked(app, "setup", wait_s=60, tell=lambda _: None):
         work.repository(app.repository)
-        can = _git_version(surroundings) >= _GATE_FROM
+        can = git_version(surroundings) >= GATE_FROM
         with_gate = work.gate(app, wanted=gate, possible=can)
         work.links(app, target, links)
         files.sync_filesystems([root, app.public.target])
@@ -148,22 +113,14 @@ class _Work:
             self.changes.append(f"made {path}")
         if repository.git("rev-parse", "--show-object-format") != b"sha1\n":
             raise UsageError(f"{path} names objects by SHA-256; that is not supported")
-        if changed := repository.configure(_settings(repository)):
-            self.changes.append(f"configured {path}: {', '.join(changed)}")
-        for hook in _HOOKS:
-            if install(hook, path / "hooks" / hook):
-                self.changes.append(f"installed {path / 'hooks' / hook}")
+        self.changes += wire(repository)
 
     def gate(self, app: App, *, wanted: bool | None, possible: bool) -> bool:
         """Open or close the gate; return whether it is there."""
         remembered = app.ledger.setting("gate") != "no"
         gate = possible and (remembered if wanted is None else wanted)
         app.ledger.set_setting("gate", "yes" if gate else "no")
-        key, value = GATE
-        if gate and app.repository.configure({key: value}):
-            self.changes.append("the gate is closed: a failed deployment is rejected")
-        if not gate and app.repository.unset(key):
-            self.changes.append("the gate is open: a failed deployment is put back")
+        self.changes += set_gate(app.repository, closed=gate)
         return gate
 
     def links(self, app: App, target: Path | None, links: int | None) -> None:
@@ -182,12 +139,6 @@ class _Work:
             made, gone = relocate(app, after.target, after.positions)
         self.changes += [f"linked {after.target / name}" for name in made]
         self.changes += [f"removed {path}" for path in gone]
-
-
-def _settings(repository: Repository) -> dict[str, str]:
-    """Return what the repository shall have; how large a push may be is kept."""
-    limit = repository.setting(_PUSH_LIMIT) or "2g"
-    return {**_SETTINGS, _PUSH_LIMIT: limit}
 
 
 def _check_place(layout: Layout, public: Public) -> None:
@@ -225,12 +176,6 @@ def _refuse_strangers(before: Public | None, after: Public) -> None:
 
 def _all_names(public: Public) -> list[str]:
     return [name for chain in CHAINS for name in public.names(chain)] + [*public.heads]
-
-
-def _git_version(surroundings: Surroundings) -> tuple[int, ...]:
-    said = process.run(["git", "version"], env=surroundings.environment()).decode()
-    numbers = said.split()[2].split(".")[:2]
-    return tuple(int(number) for number in numbers if number.isdecimal())
 
 
 class _writable:  # noqa: N801 - reads as a statement

@@ -3,7 +3,7 @@
 Object ids are full, never words; refs move by compare-and-swap only.
 """
 
-from gitdeploy.repository.configuration import Configuration
+from gitdeploy.repository.configuration import Configuration, differing
 from gitdeploy.repository.locks import GATE, GitLock
 from gitdeploy.repository.objects import DEPLOY_TOML, Commit, Pushed
 from gitdeploy.repository.refs import Refs, RefsMoved
@@ -17,6 +17,7 @@ __all__ = [
     "Pushed",
     "RefsMoved",
     "Repository",
+    "differing",
 ]
 
 

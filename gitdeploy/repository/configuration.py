@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from gitdeploy.repository.locks import Locks
 from gitdeploy.system.process import CommandFailed
 
-__all__ = ["Configuration"]
+__all__ = ["Configuration", "differing"]
 
 
 class Configuration(Locks):
@@ -13,22 +13,20 @@ class Configuration(Locks):
 
     def setting(self, key: str) -> str | None:
         """Return one of the repository's own settings; None where it is not set."""
-        return self._settings().get(key.lower())
+        return self.settings().get(key.lower())
 
-    def configure(self, wanted: Mapping[str, str]) -> list[str]:
-        """Make the repository's own settings as wanted; return what changed."""
-        have = self._settings()
-        changed = [
-            key for key, value in wanted.items() if have.get(key.lower()) != value
-        ]
-        for key in changed:
-            self.unlocked("config", "--local", "--replace-all", key, wanted[key])
-        return changed
-
-    def _settings(self) -> dict[str, str]:
+    def settings(self) -> dict[str, str]:
+        """Return all of the repository's own settings, names in lower case."""
         listing = self.git("config", "--local", "--list", "-z").decode()
         entries = (entry.partition("\n") for entry in listing.split("\0"))
         return {key: value for key, _, value in entries}
+
+    def configure(self, wanted: Mapping[str, str]) -> list[str]:
+        """Make the repository's own settings as wanted; return what changed."""
+        changed = differing(self.settings(), wanted)
+        for key in changed:
+            self.unlocked("config", "--local", "--replace-all", key, wanted[key])
+        return changed
 
     def unset(self, key: str) -> bool:
         """Take a setting away; return whether it was there."""
@@ -37,3 +35,8 @@ class Configuration(Locks):
         except CommandFailed:
             return False
         return True
+
+
+def differing(have: Mapping[str, str], wanted: Mapping[str, str]) -> list[str]:
+    """Return which of some settings, as `settings` has them, are not as wanted."""
+    return [key for key, value in wanted.items() if have.get(key.lower()) != value]

@@ -12,7 +12,8 @@ that was set forward since.
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -99,11 +100,7 @@ class Locks(Objects):
     def locks(self) -> list[GitLock]:
         """Return every lock file, in the order of their names."""
         tops = [self.path / f"{name}.lock" for name in _AT_TOP]
-        return [
-            lock
-            for path in sorted([*tops, *(self.path / "refs").rglob("*.lock")])
-            if (lock := self._lock(path))
-        ]
+        return self._judged([*tops, *(self.path / "refs").rglob("*.lock")], _READERS)
 
     def remove_stale_locks(self) -> list[GitLock]:
         """Remove what killed gits left, with the app's lock held; return it."""
@@ -125,26 +122,40 @@ class Locks(Objects):
         match = _IN_THE_WAY.search(stderr)
         if match is None:
             return None
-        return self._lock(Path(match["lock"] or f"{match['config']}.lock"))
+        place = Path(match["lock"] or f"{match['config']}.lock")
+        return next(iter(self._judged([place], _READERS)), None)
 
-    def _lock(self, path: Path) -> GitLock | None:
-        """Return a lock file judged; None where there is no such file."""
+    def _judged(
+        self, paths: Iterable[Path], harmless: AbstractSet[str]
+    ) -> list[GitLock]:
+        """Return those of the files that exist, judged, in the order of their names.
+
+        Args:
+            paths: Lock files, or others that a git makes and removes.
+            harmless: The commands that never make one, or never keep it.
+        """
+        return [
+            lock for path in sorted(paths) if (lock := self._one_judged(path, harmless))
+        ]
+
+    def _one_judged(self, path: Path, harmless: AbstractSet[str]) -> GitLock | None:
         status = _status(path)
         if status is None:
             return None
         made_s = _made_s(status)
-        holder = next(self._may_hold(made_s), None)
+        if harmless is _READERS and self._is_gated():
+            harmless = harmless | {"receive-pack"}
+        holder = next(self._may_hold(made_s, harmless), None)
         unseen = not processes.all_are_seen() and status.st_uid != os.geteuid()
         stale = holder is None and (not unseen or made_s < clock.booted_s() - _MARGIN_S)
         return GitLock(path, os.path.relpath(path, self.path), made_s, stale, holder)
 
-    def _may_hold(self, made_s: float) -> Iterator[Process]:
+    def _may_hold(self, made_s: float, harmless: AbstractSet[str]) -> Iterator[Process]:
         """Yield every git at work here that was running when a lock was made.
 
         Those that wait for us hold nothing; behind the gate no receive-pack does.
         """
         waiting = processes.ancestors()
-        harmless = _READERS | ({"receive-pack"} if self._is_gated() else set())
         places = self._places()
         for process in processes.running():
             command = _git_command(process.arguments)

@@ -1,15 +1,42 @@
-"""What keeps a repository small that many push to; refs and settings stay."""
+"""What keeps a repository sound and small that many push to; settings stay."""
 
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Final
 
-from gitdeploy.repository.objects import Objects
+from gitdeploy.repository.debris import Debris
+from gitdeploy.system.process import CommandFailed
 
-__all__ = ["Upkeep"]
+__all__ = ["Damage", "Upkeep"]
 
 _MANY_LOOSE: Final = 2000
+_LOST: Final = re.compile(
+    r"^missing \w+ (?P<missing>[0-9a-f]{40})"
+    r"|^(?:error: |fatal: )?(?P<corrupt>[0-9a-f]{40}): object corrupt or missing"
+    r"|^(?:error: )?(?P<ref>refs/\S+): invalid sha1 pointer"
+    r"|^(?:error|fatal): (?!in |unable to |refs/)(?P<said>.+)"
+)
+_PLACE: Final = re.compile(
+    r"(?:\./)?(objects/(?:[0-9a-f]{2}/[0-9a-f]{38}|pack/pack-\w+))"
+)
 
 
-class Upkeep(Objects):
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """What `git fsck` found to be wrong with what the repository holds."""
+
+    objects: tuple[str, ...]
+    """Ids that are missing or cannot be read, sorted."""
+    places: tuple[str, ...]
+    """Files below the repository that hold rubbish; packs without their ending."""
+    refs: tuple[str, ...]
+    """Refs that hold no object id."""
+    said: tuple[str, ...]
+    """What git said, where it named no object."""
+
+
+class Upkeep(Debris):
     """The upkeep of a bare repository."""
 
     def maintain(self, *, detached: bool = True) -> None:
@@ -23,3 +50,32 @@ class Upkeep(Objects):
         """
         settings = (f"gc.auto={_MANY_LOOSE}", f"gc.autoDetach={str(detached).lower()}")
         self.git("gc", "--auto", "--quiet", config=settings)
+
+    def damage(self, forgiven: Iterable[str]) -> Damage | None:
+        """Read every object; return what is missing or damaged, None where all is well.
+
+        Takes as long as reading the whole repository does.
+
+        Args:
+            forgiven: fsck's names for sins of content that harm nobody here.
+        """
+        settings = [f"fsck.{name}=ignore" for name in forgiven]
+        words = ("--full", "--no-dangling", "--no-progress")
+        try:
+            self.git("fsck", *words, config=settings)
+        except CommandFailed as error:
+            said = f"{error.stdout.decode('utf-8', 'replace')}\n{error.stderr}"
+            return _damage(said.splitlines())
+        return None
+
+
+def _damage(lines: list[str]) -> Damage | None:
+    """Return what lines of fsck tell; None for sins of content only."""
+    found = [match for line in lines if (match := _LOST.search(line))]
+    ids = {match["missing"] or match["corrupt"] for match in found} - {None}
+    refs = {match["ref"] for match in found} - {None}
+    places = {place for line in lines for place in _PLACE.findall(line)}
+    said = [match["said"] for match in found if match["said"]]
+    if not (ids or refs or places or said):
+        return None
+    return Damage(*map(tuple, (sorted(ids), sorted(places), sorted(refs), said)))

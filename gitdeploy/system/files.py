@@ -20,6 +20,7 @@ __all__ = [
     "beside",
     "blamed",
     "block_bytes",
+    "change_mode",
     "check_writable",
     "copy",
     "held_by",
@@ -109,6 +110,11 @@ def overwrite(fd: int, data: bytes) -> None:
     """Make an open file hold `data`; what crashes here may leave it empty."""
     os.ftruncate(fd, 0)
     os.pwrite(fd, data, 0)
+
+
+def change_mode(path: Path, mode: int) -> None:
+    """Give a file or directory other permissions."""
+    os.chmod(path, mode)
 
 
 def replace_file(path: Path, by: Path) -> None:

@@ -18,11 +18,15 @@ class CommandFailed(SystemFailed):
 
     Attributes:
         code: Its exit status; negative for the signal that ended it.
+        stdout: What it printed until then.
         stderr: What it said, decoded leniently.
     """
 
-    def __init__(self, argv: Sequence[str], code: int, stderr: bytes) -> None:
+    def __init__(
+        self, argv: Sequence[str], code: int, stdout: bytes, stderr: bytes
+    ) -> None:
         self.code = code
+        self.stdout = stdout
         self.stderr = stderr.decode("utf-8", "replace").strip()
         words = " ".join(argv[:1]) or "command"
         last = self.stderr.splitlines()[-1] if self.stderr else "it said nothing"
@@ -77,7 +81,7 @@ def run(
             os.killpg(process.pid, signal.SIGKILL)
             raise TookTooLong(argv, error.timeout) from None
     if process.returncode:
-        raise CommandFailed(argv, process.returncode, stderr)
+        raise CommandFailed(argv, process.returncode, stdout, stderr)
     return stdout
 
 
