@@ -16,7 +16,7 @@ VERBS: Final[Mapping[str, tuple[str, ...]]] = {
     "Begin": ("setup", "demo", "completion"),
     "Look": ("status", "releases", "history", "logs", "plan"),
     "Act": ("rollback", "rollforward", "release", "deploy", "redeploy", "cancel"),
-    "Keep": ("lock", "unlock", "env", "pin", "prune", "repair"),
+    "Keep": ("lock", "unlock", "env", "pin", "prune", "doctor", "repair"),
 }
 """Every verb once, under the heading that `gitdeploy --help` gives it."""
 
@@ -61,8 +61,9 @@ def gitdeploy() -> None:
 
     The verbs here are for the server; `gitdeploy VERB --help` tells more of each.
     The exit status is 0 when done, 1 after a refusal or failure, 2 for a wrong
-    command or configuration, 5 where there is nothing to roll back or forward to,
-    75 while somebody else works on the app.
+    command or configuration, 4 where ledger and disk contradict each other, 5 where
+    there is nothing to roll back or forward to, 75 while somebody else works on
+    the app.
     """
 
 

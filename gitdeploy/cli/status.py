@@ -88,6 +88,10 @@ def _lines(shape: Shape) -> Iterator[tuple[str, str]]:
     """Yield what a person should know besides."""
     for sentence in shape["missing"]:
         yield "missing", sentence
+    for sentence in shape["trouble"]:
+        yield "trouble", sentence
+    if shape["trouble"]:
+        yield "mend with", f"gitdeploy doctor {shape['app']} --fix"
     if lock := shape["locked"]:
         yield "locked", f"by {lock['by']} {ago(lock['since'])}: {lock['reason']}"
     if running := shape["running"]:

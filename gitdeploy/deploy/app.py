@@ -17,7 +17,13 @@ if TYPE_CHECKING:  # what a hook does not need, it does not import
     from gitdeploy.lock import Turn
     from gitdeploy.repository import Repository
 
-__all__ = ["DEFAULT_LINKS", "App", "default_target", "set_up_apps"]
+__all__ = [
+    "DEFAULT_LINKS",
+    "App",
+    "damaged_apps",
+    "default_target",
+    "set_up_apps",
+]
 
 DEFAULT_LINKS: Final = 3
 
@@ -133,3 +139,9 @@ def default_target(root: Path) -> Path:
 def set_up_apps(root: Path) -> list[str]:
     """Return the names of the apps below `root`, sorted."""
     return sorted(path.parent.name for path in root.glob("*/ledger.db"))
+
+
+def damaged_apps(root: Path) -> list[str]:
+    """Return the names below `root` that were apps and have lost their ledger."""
+    homes = (path.parent for path in root.glob("*/releases"))
+    return sorted(home.name for home in homes if not (home / "ledger.db").exists())

@@ -47,8 +47,17 @@ def status(app: App) -> Shape:
         "unfinished": [_event(app, event) for event in unfinished],
         "missed": [asdict(update) for update in unseen],
         "missing": missing(app),
+        "trouble": _trouble(app),
         "behind": [text for chain in CHAINS for text in _behind(app, chain)],
     }
+
+
+def _trouble(app: App) -> list[str]:
+    """Return a sentence for each thing that keeps git from asking us."""
+    from gitdeploy.deploy.doctor.repository import closed_gate, wiring_findings
+
+    found = wiring_findings(app, gate=closed_gate(app))
+    return [finding.what for finding in found]
 
 
 def _positions(app: App, chain: ChainName) -> list[Shape]:

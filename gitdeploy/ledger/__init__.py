@@ -6,6 +6,7 @@ from pathlib import Path
 
 from gitdeploy.chain import Chain
 from gitdeploy.ledger.chains import Chains, dumps, loads
+from gitdeploy.ledger.database import way_out
 from gitdeploy.ledger.deployments import Deployments
 from gitdeploy.ledger.releases import Releases
 from gitdeploy.ledger.schema import connect
@@ -33,6 +34,21 @@ class Ledger:
     def close(self) -> None:
         """Close the file."""
         self._database.close()
+
+    def damage(self) -> list[str]:
+        """Return what is wrong with the file or what it holds; empty: nothing.
+
+        Reads all of it.
+
+        Raises:
+            StateError: It is so damaged that it cannot be asked.
+        """
+        return self._database.damage()
+
+    @property
+    def way_out(self) -> str:
+        """The command that replaces a damaged ledger."""
+        return way_out(self.path)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:

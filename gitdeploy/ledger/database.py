@@ -49,6 +49,15 @@ class Database:
         found = self.rows(sql, *values)
         return found[0] if found else None
 
+    def damage(self) -> list[str]:
+        """Return what SQLite finds wrong with its file, or with its references."""
+        said = [str(row[0]) for row in self.rows("PRAGMA integrity_check")]
+        broken = {
+            f"a {row['table']} names a {row['parent']} that is not there"
+            for row in self.rows("PRAGMA foreign_key_check")
+        }
+        return [*(line for line in said if line != "ok"), *sorted(broken)]
+
     def execute(self, sql: str, *values: object) -> int:
         """Change something; return the id of the row that was added, if one was."""
         with self._translated():

@@ -1,0 +1,48 @@
+"""What the machine may soon lack; only ever notes."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from gitdeploy.deploy.app import App
+from gitdeploy.deploy.doctor.finding import Finding
+from gitdeploy.deploy.receiving import GATE_FROM, git_version
+from gitdeploy.system import files
+from gitdeploy.system.terminal import human_bytes
+
+__all__ = ["findings", "little_room"]
+
+_LITTLE_BYTES: Final = 256 * 1024 * 1024
+_FEW_INODES: Final = 5000
+_SOUND_GIT: Final = (2, 39, 5)
+
+
+def findings(app: App) -> Iterator[Finding]:
+    """Yield notes about the disk and about git."""
+    for path in (app.layout.home, app.layout.repository):
+        if path.is_dir() and (short := little_room(*files.room(path))):
+            yield Finding(
+                "disk-nearly-full",
+                f"the disk of {path} has only {short} left",
+                "nobody yet: a push that needs more is refused",
+                f"gitdeploy prune {app.name} --keep 1",
+                severity="note",
+            )
+            break
+    version = git_version(app.surroundings)
+    if version < _SOUND_GIT:
+        said = ".".join(map(str, version))
+        gate = "; it has no gate" if version < GATE_FROM else ""
+        yield Finding(
+            "git-is-old",
+            f"git is {said}{gate}",
+            "whoever may push could use faults that git 2.39.5 has mended",
+            "apt-get install git",
+            severity="note",
+        )
+
+
+def little_room(free_bytes: int, free_inodes: int) -> str:
+    """Return what is left, where that is little; else nothing."""
+    if free_bytes < _LITTLE_BYTES:
+        return human_bytes(free_bytes)
+    return f"room for {free_inodes:,} files" if free_inodes < _FEW_INODES else ""
