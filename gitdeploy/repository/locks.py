@@ -214,7 +214,7 @@ def _works_in(process: Process, places: list[str]) -> bool:
     """
     directory = process.directory
     if directory is None:
-        return process.owner in (os.geteuid(), 0)
+        return process.owner == os.geteuid()
     named = [process.variable("GIT_DIR") or "", *_directories(process.arguments)]
     used = [os.path.join(directory, name) for name in named if name]
     used += process.paths()

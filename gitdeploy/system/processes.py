@@ -20,6 +20,8 @@ _TICKS_A_SECOND: Final = os.sysconf("SC_CLK_TCK")
 # Fields of /proc/PID/stat, counted from the one after the program's name.
 _PARENT: Final = 1
 _STARTED: Final = 19
+# Words of `Uid:` in /proc/PID/status: real, effective, saved, of the file system.
+_FILES_BELONG_TO: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +40,11 @@ class Process:
 
     @property
     def owner(self) -> int | None:
-        """Whose it is; None for one that has ended."""
+        """Whom the files belong to that it makes; None for one that has ended."""
         with suppress(OSError):
-            return self._place("").stat().st_uid
+            for line in self._place("status").read_bytes().splitlines():
+                if line.startswith(b"Uid:"):
+                    return int(line.split()[_FILES_BELONG_TO])
         return None
 
     @property
