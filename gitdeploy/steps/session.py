@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from gitdeploy.system import processes
+
 __all__ = ["adopting_orphans", "end_leftovers", "end_session"]
 
 _GRACE_S: Final = 5.0
@@ -31,11 +33,10 @@ def end_leftovers(directory: Path) -> None:
 
     Only a step of that release has the release's directory in its environment.
     """
-    word = b"GITDEPLOY_RELEASE_DIR=" + os.fsencode(directory)
-    for process in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):  # another user's, or it has ended
-            if word in (process / "environ").read_bytes().split(b"\0"):
-                os.kill(int(process.name), signal.SIGKILL)
+    for process in processes.running():
+        if process.variable("GITDEPLOY_RELEASE_DIR") == str(directory):
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(process.pid, signal.SIGKILL)
 
 
 def _signal(session: int, number: int) -> None:

@@ -8,7 +8,9 @@ listens any more. Nothing has to be written to find out, and nobody can block us
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
+from contextlib import suppress
+
+from gitdeploy.system.processes import Process
 
 __all__ = ["Lifeline"]
 
@@ -25,27 +27,18 @@ class Lifeline:
     @property
     def broken(self) -> bool:
         """Whether one of them has ended since."""
-        return any(_parent(pid) != parent for pid, parent in self._links)
+        return any(Process(pid).parent != parent for pid, parent in self._links)
 
     def own_session(self) -> None:
         """Leave the terminal: its Ctrl-C and its closing are not for us (setsid(2))."""
-        if os.getsid(0) != os.getpid():
+        with suppress(PermissionError):  # we lead a group of processes already
             os.setsid()
 
 
 def _links() -> Iterator[tuple[int, int]]:
     pid, leader = os.getpid(), os.getsid(0)
-    while parent := _parent(pid):
+    while parent := Process(pid).parent:
         yield pid, parent
         if pid == leader or parent == 1:
             return
         pid = parent
-
-
-def _parent(pid: int) -> int | None:
-    """Return a process's parent; None where it has ended or may not be seen."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_bytes()
-    except OSError:
-        return None
-    return int(stat.rpartition(b")")[2].split()[1])
