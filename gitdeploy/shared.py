@@ -16,8 +16,9 @@ def link_shared(
 ) -> tuple[str, ...]:
     """Put a link to each shared path into a release; return their names for people.
 
-    A shared path that does not exist yet is seeded from what the release has there.
-    What a commit has at a shared path is replaced in the release only.
+    A shared path that does not exist yet is seeded from what the release has there,
+    durably: what exists is never seeded again. What a commit has at a shared path is
+    replaced in the release only.
 
     Args:
         release: The release's directory.
@@ -81,7 +82,7 @@ def _seed_directory(committed: Path, shared: Path) -> None:
         )
     if committed.is_dir() and not committed.is_symlink():
         files.make_directory(shared.parent)
-        files.copy(committed, shared)
+        files.copy(committed, shared, durable=True)
     else:
         files.make_directory(shared)
 
@@ -96,7 +97,7 @@ def _seed_file(committed: Path, shared: Path) -> None:
         return
     if committed.is_file() and not committed.is_symlink():
         files.make_directory(shared.parent)
-        files.copy(committed, shared)
+        files.copy(committed, shared, durable=True)
         return
     raise ReleaseFailed(
         f"shared file {posixpath.basename(shared)} does not exist on the server yet",

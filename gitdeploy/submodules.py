@@ -8,7 +8,7 @@ from typing import Final
 
 from gitdeploy.errors import ReleaseFailed
 from gitdeploy.system import files
-from gitdeploy.system.git import Git
+from gitdeploy.system.git import DURABLE, Git, make_repository
 from gitdeploy.system.process import CommandFailed, TookTooLong
 
 __all__ = ["mirrored", "urls"]
@@ -73,8 +73,8 @@ def mirrored(
     place = modules / hashlib.sha256(url.encode("utf-8", "surrogateescape")).hexdigest()
     git = git_in(place)
     if not (place / "HEAD").exists():
-        files.make_directory(place)
-        git("init", "--quiet", "--bare", "--template=")
+        files.make_directory(modules)
+        make_repository(git)
     if not _has(git, commit):
         _fetch(git, url, _BRANCHES_AND_TAGS, protocols)
     if not _has(git, commit):
@@ -131,7 +131,7 @@ def _fetch(
             "--end-of-options",
             url,
             *refspecs,
-            config=_PATIENCE,
+            config=(*_PATIENCE, DURABLE),
             environment=environment,
             timeout_s=_FETCH_S,
         )

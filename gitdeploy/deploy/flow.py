@@ -237,7 +237,7 @@ class Flow:
     def _adopt_head(self, attempts: Sequence[Attempt]) -> None:
         for attempt in attempts:
             if attempt.source.kind is RefKind.STAGE and attempt.update.creates:
-                with suppress(SystemFailed):  # for the convenience of clones only
+                with suppress(OSError, SystemFailed):  # clones only like it
                     self._app.repository.adopt_head(attempt.update.ref)
 
     def _flip_all(self, attempts: Sequence[Attempt]) -> None:

@@ -74,10 +74,13 @@ def recover(app: App) -> list[str]:
     What was intended is finished where its ref has moved, and abandoned where it
     has not: the ref is what the pusher was told.
 
-    Changes: the ledger, the links, `refs/deploy/*`; links and directories that were
-        about to go. Safe to repeat.
+    Changes: lock files that a killed git left; the ledger, the links,
+        `refs/deploy/*`; links and directories that were about to go. Safe to repeat.
     """
-    done = [_finish(app, event) for event in app.ledger.deployments.unfinished()]
+    unfinished = app.ledger.deployments.unfinished()
+    if unfinished:  # its gits may have died with it, on whatever ref
+        app.repository.remove_stale_locks()
+    done = [_finish(app, event) for event in unfinished]
     for release in app.ledger.releases.preparing():
         _end_steps_of(app.directory(release))
         app.ledger.releases.fail(release, "interrupted")

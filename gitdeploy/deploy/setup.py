@@ -15,6 +15,7 @@ from gitdeploy.ledger import Ledger
 from gitdeploy.model import CHAINS
 from gitdeploy.repository import Repository
 from gitdeploy.system import files
+from gitdeploy.system.git import make_repository
 from gitdeploy.system.surroundings import Surroundings
 
 __all__ = ["SetUp", "set_up"]
@@ -107,9 +108,7 @@ class _Work:
         path = self._layout.repository
         if not (path / "HEAD").exists():
             with _writable(path):
-                files.make_directory(path)
-                repository.git("init", "--quiet", "--bare", "--template=")
-                repository.git("symbolic-ref", "HEAD", "refs/heads/main")
+                make_repository(repository.git)
             self.changes.append(f"made {path}")
         if repository.git("rev-parse", "--show-object-format") != b"sha1\n":
             raise UsageError(f"{path} names objects by SHA-256; that is not supported")

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 
 from gitdeploy.repository.locks import Locks
-from gitdeploy.system.process import CommandFailed
 
 __all__ = ["Configuration", "differing"]
 
@@ -22,18 +21,24 @@ class Configuration(Locks):
         return {key: value for key, _, value in entries}
 
     def configure(self, wanted: Mapping[str, str]) -> list[str]:
-        """Make the repository's own settings as wanted; return what changed."""
+        """Make the repository's own settings as wanted; return what changed.
+
+        Changes: the file, once, durably; git by itself syncs nothing of it.
+        """
         changed = differing(self.settings(), wanted)
-        for key in changed:
-            self.unlocked("config", "--local", "--replace-all", key, wanted[key])
+        if changed:
+            with self.rewriting("config") as config:
+                for key in changed:
+                    words = ("--replace-all", key, wanted[key])
+                    self.unlocked("config", "--file", str(config), *words)
         return changed
 
     def unset(self, key: str) -> bool:
         """Take a setting away; return whether it was there."""
-        try:
-            self.unlocked("config", "--local", "--unset-all", key)
-        except CommandFailed:
+        if self.setting(key) is None:
             return False
+        with self.rewriting("config") as config:
+            self.unlocked("config", "--file", str(config), "--unset-all", key)
         return True
 
 

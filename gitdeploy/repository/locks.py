@@ -12,8 +12,10 @@ that was set forward since.
 
 import os
 import re
+import stat
 from collections.abc import Iterable, Iterator
 from collections.abc import Set as AbstractSet
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -96,6 +98,36 @@ class Locks(Objects):
                     raise
                 if not self.remove_lock(lock):
                     raise GitLocked(str(lock), hint=_way_out(lock)) from error
+
+    @contextmanager
+    def rewriting(self, name: str, data: bytes | None = None) -> Iterator[Path]:
+        """The lock of a file, for the body to change; afterwards it is the file.
+
+        As git rewrites its files, but for the sync that git leaves out of some.
+
+        Args:
+            name: The file's, which exists.
+            data: What the lock holds for the body; None: what the file holds.
+
+        Changes: the lock, then the file by its name; called with the app's lock held.
+
+        Raises:
+            GitLocked: A lock file is in the way that may be somebody's.
+        """
+        path, lock = self.path / name, self.path / f"{name}.lock"
+        mode = stat.S_IMODE(path.stat().st_mode)
+        data = path.read_bytes() if data is None else data
+        while not files.create_whole(lock, data, mode):
+            found = self._one_judged(lock, _READERS)
+            if found and not self.remove_lock(found):
+                raise GitLocked(str(found), hint=_way_out(found))
+        try:
+            yield lock
+            files.sync_filesystems([lock])
+            files.replace_file(path, lock)
+        except BaseException:
+            files.remove_file(lock)
+            raise
 
     def locks(self) -> list[GitLock]:
         """Return every lock file, in the order of their names."""

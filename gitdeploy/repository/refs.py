@@ -103,7 +103,8 @@ class Refs(Locks):
         """Make a clone of this repository check out `ref`, unless its branch exists."""
         default = self.git("symbolic-ref", "HEAD").decode().strip()
         if default != ref and default not in self.refs(default):
-            self.unlocked("symbolic-ref", "HEAD", ref)
+            with self.rewriting("HEAD", f"ref: {ref}\n".encode()):
+                pass
 
     def objection(self, updates: Iterable[RefUpdate]) -> RefsMoved | None:
         """Return why git would not move the refs now; None where it would.

@@ -23,6 +23,7 @@ __all__ = [
     "change_mode",
     "check_writable",
     "copy",
+    "create_whole",
     "held_by",
     "is_held",
     "link_below",
@@ -117,8 +118,25 @@ def change_mode(path: Path, mode: int) -> None:
     os.chmod(path, mode)
 
 
+def create_whole(path: Path, data: bytes, mode: int = 0o644) -> bool:
+    """Make a file that holds `data`, durably; return False where there is one."""
+    try:
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+    except FileExistsError:
+        return False
+    with open(fd, "wb") as file:
+        os.fchmod(fd, mode)
+        file.write(data)
+        file.flush()
+        os.fsync(fd)
+    return True
+
+
 def replace_file(path: Path, by: Path) -> None:
-    """Give a file, whose content is durable, another's name on the same disk."""
+    """Give a file, whose content is durable, another's name on the same disk.
+
+    Or a directory, where nothing has that name or an empty directory.
+    """
     os.replace(by, path)
     sync_directory(path.parent)
 
@@ -195,8 +213,14 @@ def move_up(directory: Path, destination: Path) -> None:
         os.rename(entry.path, destination / entry.name)
 
 
-def copy(source: Path, destination: Path) -> None:
+def copy(source: Path, destination: Path, *, durable: bool = False) -> None:
     """Copy a file or a whole directory, links as links; the destination is new.
+
+    Args:
+        source: What is copied.
+        destination: Its name there.
+        durable: Whether the copy is on the disk before it has its name, so that
+            whoever finds it there finds all of it, also after a power cut.
 
     Changes: a copy beside it, then the name. Safe to repeat.
     """
@@ -208,7 +232,11 @@ def copy(source: Path, destination: Path) -> None:
         shutil.copytree(source, new, symlinks=True)
     else:
         shutil.copy2(source, new, follow_symlinks=False)
+    if durable:
+        sync_filesystems([new])
     os.rename(new, destination)
+    if durable:
+        sync_directory(destination.parent)
 
 
 def link_below(base: Path, relative: str, target: str) -> None:

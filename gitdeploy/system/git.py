@@ -5,10 +5,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from gitdeploy.system import process
+from gitdeploy.system import files, process
 from gitdeploy.system.surroundings import Surroundings
 
-__all__ = ["Git"]
+__all__ = ["DURABLE", "Git", "make_repository"]
+
+DURABLE: Final = "core.fsync=all"
+"""Makes git sync objects and refs before they have their names (git-config(1))."""
 
 
 # $XDG_CONFIG_HOME/git/attributes is read whatever the configuration is.
@@ -32,6 +35,7 @@ class Git:
         keeps: Callable[[], Sequence[int]] = tuple,
     ) -> None:
         self.directory = directory
+        self._surroundings = surroundings
         self._keeps = keeps
         self._environment = {
             **surroundings.environment(),
@@ -76,3 +80,28 @@ class Git:
             keeps=self._keeps(),
             timeout_s=timeout_s,
         )
+
+    def at(self, directory: Path) -> "Git":
+        """Return the same git in another repository."""
+        return Git(directory, self._surroundings, self._keeps)
+
+
+def make_repository(git: Git) -> None:
+    """Make a bare repository, whole and durable before it has its name.
+
+    git syncs neither HEAD nor config when it makes them; where a power cut left one
+    of them empty there is no repository, and `git init` does not mend it.
+
+    Args:
+        git: Where it shall be; nothing is there, or an empty directory.
+
+    Changes: a repository beside it, then the name. Safe to repeat.
+    """
+    place = git.directory
+    beside = git.at(files.beside(place))
+    files.remove_tree(beside.directory)
+    files.make_directory(beside.directory)
+    beside("init", "--quiet", "--bare", "--template=")
+    beside("symbolic-ref", "HEAD", "refs/heads/main")
+    files.sync_filesystems([beside.directory])
+    files.replace_file(place, beside.directory)
