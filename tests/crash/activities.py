@@ -267,6 +267,13 @@ ACTIVITIES = {
             begin=_really(verb("setup", "shop")),
             base=False,
         ),
+        Activity(
+            "first of master",
+            push("c1:refs/heads/master"),
+            (push(f"c2:{MAIN}"),),
+            begin=_really(verb("setup", "shop")),
+            base=False,
+        ),
         Activity("relink", _REPAIR, _ALL_IS_WELL, begin=_bent, stepwise=True),
         Activity("recovery", _REPAIR, _AFTER_STAGE, begin=_killed, stepwise=True),
     )

@@ -219,12 +219,15 @@ def _caller() -> str:
 
 def recording(root: Path, into: Path) -> Callable[[], None]:
     """Return what makes a forked process write its points down, a line for each."""
-    fd = os.open(into, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
 
-    def note(point: Point) -> None:
+    def begin() -> None:
+        fd = os.open(into, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        _install(root, lambda point: note(fd, point))
+
+    def note(fd: int, point: Point) -> None:
         os.write(fd, f"{json.dumps(point)}\n".encode())
 
-    return lambda: _install(root, note)
+    return begin
 
 
 def killing(label: str, root: Path) -> Callable[[], None]:

@@ -24,9 +24,10 @@ def judge_killed(
 ) -> list[str]:
     """Return what is wrong with a world in which an activity was just killed."""
     found = check_links(world, begin.lasting)
-    if activity.deed.said_done(ended) and shown(world) != begin.after.links:
+    done = activity.deed.said_done(ended)
+    if done and shown(world) != begin.after.links:
         found.append(f"done was said, and {_where(begin, world)}")
-    return found + settle(activity, begin, world)
+    return found + settle(activity, begin, world, done=done)
 
 
 def judge_error(
@@ -85,8 +86,12 @@ _CAUSES = {
 }
 
 
-def settle(activity: Activity, begin: Beginning, world: World) -> list[str]:
+def settle(
+    activity: Activity, begin: Beginning, world: World, *, done: bool = False
+) -> list[str]:
     """Do the next ordinary action; return what is wrong afterwards.
+
+    What somebody was told is done may not be undone by it.
 
     Processes that were left running are waited for before: what they still do is
     theirs, and makes no two runs alike.
@@ -96,17 +101,21 @@ def settle(activity: Activity, begin: Beginning, world: World) -> list[str]:
         ended = deed.inside(world)
         if not deed.said_done(ended):
             return [*found, f"the next action failed: {ended}"]
-    return [*found, *chain(_wrong_state(activity, begin, world), check_settled(world))]
+    may_be = [begin.after.chains] if done else [begin.before.chains, begin.after.chains]
+    wrong = _wrong_state(activity, may_be, world)
+    return [*found, *chain(wrong, check_settled(world))]
 
 
-def _wrong_state(activity: Activity, begin: Beginning, world: World) -> Iterator[str]:
-    """Yield what is neither as it was before nor as it is afterwards."""
+def _wrong_state(
+    activity: Activity, may_be: list[dict[str, tuple[str, ...]]], world: World
+) -> Iterator[str]:
+    """Yield what is not as it was before or as it is afterwards."""
     chains = state(world).chains
     new = world.work.oid(activity.pushed_next)[:7]
     if chains["dev"][:1] != (new,):
         yield f"the next push put {new} on dev, which is {chains['dev']}"
     found = {**chains, "dev": chains["dev"][1:]}
-    if found not in (begin.before.chains, begin.after.chains):
-        yield f"chains are {found}, not {begin.before.chains} or {begin.after.chains}"
+    if found not in may_be:
+        yield f"chains are {found}, not {' or '.join(map(str, may_be))}"
     if world.refs().get("refs/heads/main") != world.work.oid(activity.pushed_next):
         yield "main is not where it was pushed"

@@ -16,9 +16,11 @@ from typing import Protocol
 from crash.activities import Activity, verb
 from crash.beginnings import Beginning
 from crash.checks import check_links
+from crash.cuts import PowerCut
 from crash.failpoints import failing, killing, points_of
 from crash.inside import KILLED, end_all
 from crash.judging import judge_error, judge_killed, settle
+from crash.power import CUTS, FILE_SYSTEMS
 from crash.world import World
 
 __all__ = ["KINDS", "Kind", "copy_of"]
@@ -165,5 +167,6 @@ KINDS: dict[str, Kind] = {
             for number in _NUMBERS
         ),
         ErrorInside("ENOSPC from then on, in process", from_then_on=True),
+        *(PowerCut(system, cut) for system in FILE_SYSTEMS for cut in CUTS),
     )
 }

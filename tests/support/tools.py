@@ -14,11 +14,16 @@ def needs(program: str) -> str:
 
     With CI=true nothing is left out: a missing program fails the test.
     """
-    path = f"{os.environ.get('PATH', os.defpath)}:{SYSTEM_DIRECTORIES}"
-    found = shutil.which(program, path=path)
-    if found is None:
+    path = found(program)
+    if path is None:
         cannot(f"{program} is missing; `make test` as root installs it")
-    return found
+    return path
+
+
+def found(program: str) -> str | None:
+    """Return the program's absolute path; None where the machine lacks it."""
+    path = f"{os.environ.get('PATH', os.defpath)}:{SYSTEM_DIRECTORIES}"
+    return shutil.which(program, path=path)
 
 
 def cannot(reason: str) -> NoReturn:
