@@ -1,19 +1,24 @@
 """Whoever looks through a public link never notices that it is flipped."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from support.git import Work
 from support.nginx import nginx
-from support.readers import SIZE, look_through, under_load
+from support.readers import (
+    SIZE,
+    flip,
+    lettered,
+    look_through,
+    replacing,
+    under_load,
+)
 from support.server import Server
 
-from gitdeploy import links
 from gitdeploy.deploy.app import App
-from gitdeploy.deploy.recover import locked
-from gitdeploy.deploy.roll import Outcome, roll_back, roll_forward
+from gitdeploy.deploy.roll import roll_back, roll_forward
 from gitdeploy.door import surroundings
 from gitdeploy.system import files
 
@@ -25,10 +30,7 @@ LOOKS = 200_000
 @pytest.fixture
 def shop(server: Server, work: Work) -> Server:
     """Three releases on prod; the page of each is 64 KiB of its own letter."""
-    for number, letter in enumerate("abc", start=1):
-        work.commit(letter, page=letter * SIZE)
-        work.tag(f"v{number}")
-        assert work.push("main", f"v{number}").code == 0
+    lettered(work)
     return server
 
 
@@ -48,8 +50,8 @@ def test_no_request_fails_and_no_answer_is_a_mixture_while_releases_change(
 
     def change() -> None:
         while len(flips) < FLIPS:
-            flips.append(_flip(app, roll_back))
-            flips.append(_flip(app, roll_forward))
+            flips.append(flip(app, roll_back))
+            flips.append(flip(app, roll_forward))
         _push_a_release_and_take_it_back(work)
 
     with nginx(shop, tmp_path / "nginx") as (live, _):
@@ -65,7 +67,7 @@ def test_no_look_through_a_link_misses_while_it_is_replaced(
 ) -> None:
     """A tight loop of readlink, stat and open against a tight loop of flips."""
     head = app.public.target / "shop"
-    looked = look_through(head, tmp_path, _replacing(app), looks=LOOKS, acts=FLIPS)
+    looked = look_through(head, tmp_path, replacing(app), looks=LOOKS, acts=FLIPS)
     assert looked.missed == 0
     assert looked.looks >= LOOKS
     assert looked.acts >= FLIPS
@@ -84,7 +86,7 @@ def test_requests_fail_where_a_link_is_removed_before_it_is_made_again(
         for _ in range(3000):
             replace()
 
-    replace = _replacing(app)
+    replace = replacing(app)
     with nginx(shop, tmp_path / "nginx") as (live, _):
         assert any(under_load(f"{live}page", tmp_path, change).failed for _ in range(9))
 
@@ -94,7 +96,7 @@ def test_looks_miss_where_a_link_is_removed_before_it_is_made_again(
     app: App, tmp_path: Path
 ) -> None:
     """The control of the tight loop."""
-    head, replace = app.public.target / "shop", _replacing(app)
+    head, replace = app.public.target / "shop", replacing(app)
     assert any(
         look_through(head, tmp_path, replace, looks=LOOKS // 10, acts=FLIPS).missed
         for _ in range(9)
@@ -121,25 +123,6 @@ def remove_first(monkeypatch: pytest.MonkeyPatch) -> None:
         link.symlink_to(target)
 
     monkeypatch.setattr(files, "replace_link", replace_link)
-
-
-def _flip(app: App, move: Callable[..., Outcome]) -> str:
-    with locked(app, "flip", wait_s=10, tell=print):
-        return move(app, "prod").word
-
-
-def _replacing(app: App) -> Callable[[], None]:
-    """Return what makes prod's links show the other of two states, at each call."""
-    target = app.public.target
-    names = [*reversed(app.public.names("prod"))]
-    now = links.read(target, names)
-    states = [now, dict(zip(names, reversed(list(now.values())), strict=True))]
-
-    def replace() -> None:
-        states.reverse()
-        links.show(target, {name: held for name, held in states[0].items() if held})
-
-    return replace
 
 
 def _push_a_release_and_take_it_back(work: Work) -> None:

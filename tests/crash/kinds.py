@@ -21,6 +21,7 @@ from crash.failpoints import failing, killing, points_of
 from crash.inside import KILLED, end_all
 from crash.judging import judge_error, judge_killed, settle
 from crash.power import CUTS, FILE_SYSTEMS
+from crash.reading import Readers
 from crash.world import World
 
 __all__ = ["KINDS", "Kind", "copy_of"]
@@ -167,6 +168,7 @@ KINDS: dict[str, Kind] = {
             for number in _NUMBERS
         ),
         ErrorInside("ENOSPC from then on, in process", from_then_on=True),
+        Readers(),
         *(PowerCut(system, cut) for system in FILE_SYSTEMS for cut in CUTS),
     )
 }

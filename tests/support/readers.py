@@ -8,6 +8,11 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from gitdeploy import links
+from gitdeploy.deploy.app import App
+from gitdeploy.deploy.recover import locked
+from gitdeploy.deploy.roll import Outcome
+from support.git import Work
 from support.process import started
 from support.tools import needs
 
@@ -140,3 +145,35 @@ def look_through(
         told = [child.communicate(timeout=60)[0].split() for child in (one, other)]
     looked, missed = (sum(map(int, column)) for column in zip(*told, strict=True))
     return Looked(looked, missed, done)
+
+
+# --- what they look at -------------------------------------------------------------
+
+
+def lettered(work: Work) -> None:
+    """Push three releases to dev and prod; the page of each is its own letter."""
+    for number, letter in enumerate("abc", start=1):
+        work.commit(letter, page=letter * SIZE)
+        work.tag(f"v{number}")
+        push = work.push("main", f"v{number}")
+        assert push.code == 0, push.output
+
+
+def flip(app: App, move: Callable[..., Outcome]) -> str:
+    """Move along prod, and return what it came to."""
+    with locked(app, "flip", wait_s=10, tell=print):
+        return move(app, "prod").word
+
+
+def replacing(app: App) -> Callable[[], None]:
+    """Return what makes prod's links show the other of two states, at each call."""
+    target = app.public.target
+    names = [*reversed(app.public.names("prod"))]
+    now = links.read(target, names)
+    states = [now, dict(zip(names, reversed(list(now.values())), strict=True))]
+
+    def replace() -> None:
+        states.reverse()
+        links.show(target, {name: held for name, held in states[0].items() if held})
+
+    return replace
