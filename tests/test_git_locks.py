@@ -2,6 +2,7 @@
 
 import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,8 @@ from support.shop import ref_locked, staged
 
 from gitdeploy.deploy.app import App
 from gitdeploy.door import surroundings
+from gitdeploy.repository import locks
+from gitdeploy.system import clock, processes
 from gitdeploy.system.processes import Process, ancestors, running
 
 
@@ -144,6 +147,47 @@ def test_a_git_elsewhere_and_a_clone_under_way_hold_no_lock(
         assert clone.stdout.read(4)
         (lock,) = app.repository.locks()
         assert lock.stale
+
+
+@pytest.fixture
+def aged(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path, float], None]:
+    """Make a file as old as a test needs: nobody can set the time the kernel notes."""
+    monkeypatch.setattr(locks, "_made_s", lambda status: status.st_mtime)
+    return lambda path, moment_s: os.utime(path, (moment_s, moment_s))
+
+
+def test_a_git_that_was_started_after_a_lock_was_made_does_not_hold_it(
+    shop: Server, app: App, aged: Callable[[Path, float], None]
+) -> None:
+    """With a margin: files are stamped a tick late, and clocks are adjusted."""
+    path = _plant(shop, "refs/heads/main.lock")
+    with started("git", "cat-file", "--batch", cwd=shop.repo()) as git:
+        _answers(git)
+        begun_s = Process(git.pid).started_s
+        assert begun_s is not None
+        aged(path, begun_s - 1)
+        assert [lock.stale for lock in app.repository.locks()] == [False]
+        aged(path, begun_s - 3)
+        assert [lock.stale for lock in app.repository.locks()] == [True]
+
+
+def test_what_an_unseen_git_may_have_made_is_stale_after_a_boot_only(
+    shop: Server,
+    app: App,
+    aged: Callable[[Path, float], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of other users' processes only root sees where they work."""
+    path = _plant(shop, "refs/heads/main.lock")
+    monkeypatch.setattr(processes, "all_are_seen", lambda: False)
+    assert [lock.stale for lock in app.repository.locks()] == [True]  # it is ours
+    monkeypatch.setattr(os, "geteuid", lambda: 12345)
+    (lock,) = app.repository.locks()
+    assert not lock.stale
+    assert lock.holder is None
+    assert "perhaps another user's" in str(lock)
+    aged(path, clock.booted_s() - 10)
+    assert [lock.stale for lock in app.repository.locks()] == [True]
 
 
 def test_behind_the_gate_a_push_that_waits_holds_no_lock(
