@@ -107,6 +107,9 @@ def test_a_ref_that_moved_unseen_is_reported_and_deployed(
     shop.git("fetch", "-q", str(work.path), "HEAD")
     shop.git("update-ref", "refs/heads/main", unseen)
     assert shop.status()["pending"] is True
+    said = shop.gitdeploy("repair", "--no-deploy").stdout
+    assert "main had moved unseen: left as it is" in said
+    assert _name(shop, "shop-staging").startswith("2-")
     said = shop.gitdeploy("repair", "shop").stdout
     assert "main had moved unseen: deployed" in said
     assert shop.status()["pending"] is False

@@ -36,14 +36,22 @@ __all__ = ["command"]
     metavar="DIR",
     help="With --from-links: where the links are; else ROOT/www.",
 )
+@click.option(
+    "--no-deploy",
+    "deploys",
+    flag_value=False,
+    default=True,
+    help="Leave refs that moved unseen as they are, and only say so.",
+)
 @root_option
 @wait_option
 @json_option
-def command(
+def command(  # noqa: PLR0913 - the options of the verb
     *,
     app: str | None,
     from_links: bool,
     target: Path | None,
+    deploys: bool,
     root: Path,
     wait_s: float,
     as_json: bool,
@@ -62,7 +70,11 @@ def command(
     for name in names:
         try:
             with opened(root, name) as opened_app, _locked(opened_app, wait_s):
-                done[name] = _mended(opened_app, from_links=from_links, target=target)
+                done[name] = (
+                    _rebuilt(opened_app, target)
+                    if from_links
+                    else _mended(opened_app, deploys=deploys)
+                )
         except GitdeployError as error:
             failures.append(error)
     _show(done, as_json=as_json)
@@ -79,14 +91,18 @@ def _locked(app: App, wait_s: float) -> AbstractContextManager[None]:
     return working_on(app, "repair", wait_s=wait_s, tell=tell)
 
 
-def _mended(app: App, *, from_links: bool, target: Path | None) -> list[str]:
+def _rebuilt(app: App, target: Path | None) -> list[str]:
+    from gitdeploy.deploy.repair import rebuild_from_links
+
+    return rebuild_from_links(app, target or default_target(app.layout.root))
+
+
+def _mended(app: App, *, deploys: bool) -> list[str]:
     from gitdeploy.deploy.flip import missing
     from gitdeploy.deploy.recover import recover
-    from gitdeploy.deploy.repair import rebuild_from_links, repair
+    from gitdeploy.deploy.repair import repair
 
-    if from_links:
-        return rebuild_from_links(app, target or default_target(app.layout.root))
-    done = [*recover(app), *repair(app, progress())]
+    done = [*recover(app), *repair(app, progress(), deploys=deploys)]
     if gone := missing(app):
         raise StateError(
             gone[0], hint=f"gitdeploy redeploy {app.name}, or roll back past it"

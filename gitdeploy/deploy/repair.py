@@ -25,12 +25,17 @@ __all__ = ["rebuild_from_links", "repair"]
 _NAME: Final = re.compile(r"(?P<number>\d+)-(?P<time>\d{8}T\d{6}Z)-[0-9a-z]+")
 
 
-def repair(app: App, report: Report) -> list[str]:
+def repair(app: App, report: Report, *, deploys: bool = True) -> list[str]:
     """Make links and `refs/deploy/*` show the ledger; deploy what was missed.
 
     Before that, lock files go that a killed git left. A ref that moved unseen and
     cannot be deployed stays where it is. Called with the lock held; taking it has
     finished what a crash left half done.
+
+    Args:
+        app: The app.
+        report: Told how far a deployment is that was missed.
+        deploys: Whether to deploy what was missed, or only to say so.
 
     Returns:
         Sentences about what was done; empty where all agreed.
@@ -45,6 +50,8 @@ def repair(app: App, report: Report) -> list[str]:
     updates = tuple(missed(app))
     if not updates:
         return done
+    if not deploys:
+        return [*done, *(f"{u.short} had moved unseen: left as it is" for u in updates)]
     if app.ledger.freeze:
         return [
             *done,
