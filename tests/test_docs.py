@@ -15,7 +15,6 @@ from gitdeploy.deploy.push import OPTIONS
 SOURCE = Path(__file__).resolve().parent.parent
 README = (SOURCE / "README.md").read_text()
 TOML_BLOCKS = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
-ARCHITECTURE = (SOURCE / "docs" / "architecture.md").read_text()
 
 
 @pytest.mark.parametrize("verb", [v for verbs in VERBS.values() for v in verbs])
@@ -42,17 +41,33 @@ def test_the_readme_shows_every_key_of_server_toml_with_its_default() -> None:
             assert re.search(rf"^{key} *=", toml, re.MULTILINE), key
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/architecture.md"])
+PAGES = ["README.md", "docs/architecture.md", "docs/crash-safety.md"]
+
+
+@pytest.mark.parametrize("page", PAGES)
 def test_every_link_of_a_page_leads_to_a_file(page: str) -> None:
     place = SOURCE / page
     for target in re.findall(r"\]\(([^)#:]+)\)", place.read_text()):
         assert (place.parent / target).exists(), target
 
 
-def test_every_file_of_the_architecture_page_exists() -> None:
-    for name in re.findall(r"`([a-z_/]+\.py)`", ARCHITECTURE):
+@pytest.mark.parametrize("page", PAGES[1:])
+def test_every_file_of_a_page_about_the_source_exists(page: str) -> None:
+    for name in re.findall(r"`([a-z_/]+\.py)`", (SOURCE / page).read_text()):
         places = (SOURCE / name, SOURCE / "gitdeploy" / name)
         assert any(place.exists() for place in places), name
+
+
+def test_every_test_of_the_crash_safety_page_exists() -> None:
+    """A promise without its test is none; the table leaves no fault out."""
+    page = (SOURCE / "docs" / "crash-safety.md").read_text()
+    tests = "".join(file.read_text() for file in SOURCE.glob("tests/test_*.py"))
+    named = re.findall(r"`(test_\w+)`", page)
+    assert [name for name in named if f"def {name}(" not in tests] == []
+    rows = re.findall(
+        r"^\| (\d+) \|", page.partition("## Fault by fault")[2], re.MULTILINE
+    )
+    assert rows == [str(n) for n in range(1, 36)]
 
 
 def test_the_readme_fits_its_promise_on_the_first_screen() -> None:

@@ -11,7 +11,7 @@ import pytest
 from crash.activities import ACTIVITIES
 from crash.beginnings import Beginnings
 from crash.cuts import END, REAL_END, PowerCut
-from crash.power import FILE_SYSTEMS
+from crash.power import FILE_SYSTEMS, after_cut, made, missing
 from crash.world import scratch
 from support.tools import cannot
 
@@ -103,6 +103,27 @@ def test_a_repository_is_never_found_with_an_empty_head_or_config(
 ) -> None:
     """On XFS a name reaches the disk long before what was not synced."""
     assert cut(activity, "xfs", 1, some) == {}
+
+
+@on_each
+@pytest.mark.parametrize("flag", [0, 1, 2])
+@pytest.mark.parametrize("length", [40, 1000])
+def test_a_link_is_old_or_new_however_long_it_is(
+    place: Path, system: str, flag: int, length: int
+) -> None:
+    """A long target has a block of its own, which nobody syncs before the flip."""
+    if why := missing(system):
+        cannot(why)
+    old, new = ("/".join([letter * 9] * 100)[:length] for letter in "on")
+
+    def replace(top: Path) -> None:
+        files.replace_link(top / "link", new)
+
+    image = place / f"link-{system}-{length}"
+    if not image.exists():
+        made(system, image, lambda top: (top / "link").symlink_to(old))
+    with after_cut(image, replace, flag) as top:
+        assert os.readlink(top / "link") in ((old, new) if flag == 2 else (new,))
 
 
 # --- what would be seen otherwise ---------------------------------------------------
