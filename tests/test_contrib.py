@@ -25,7 +25,7 @@ def test_the_unit_starts_a_verb_that_exists_as_nobody_privileged() -> None:
     unit = _unit()
     program, *words = unit["Service"]["ExecStart"].split()
     assert Path(program).name == "gitdeploy"
-    assert words == ["repair"]
+    assert words == ["repair", "--no-deploy"]
     assert "repair" in VERBS["Keep"]
     assert unit["Service"]["User"] == "deploy"
     assert unit["Service"]["Type"] == "oneshot"
