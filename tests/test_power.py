@@ -4,6 +4,7 @@ The short form; `make crash` cuts at every point of every activity.
 """
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,8 +12,10 @@ import pytest
 from crash.activities import ACTIVITIES
 from crash.beginnings import Beginnings
 from crash.cuts import END, REAL_END, PowerCut
-from crash.power import FILE_SYSTEMS, after_cut, made, missing
-from crash.world import scratch
+from crash.inside import Ended
+from crash.judging import judge_killed
+from crash.power import FILE_SYSTEMS, after_cut, cut_off, made, missing, mounted
+from crash.world import World, scratch
 from support.tools import cannot
 
 from gitdeploy.ledger.database import Database
@@ -126,6 +129,13 @@ def test_a_link_is_old_or_new_however_long_it_is(
         assert os.readlink(top / "link") in ((old, new) if flag == 2 else (new,))
 
 
+def test_links_on_a_disk_of_their_own_are_still_there_after_a_power_cut(
+    links_apart: Callable[[], list[str]],
+) -> None:
+    """No sync of another disk makes them durable."""
+    assert links_apart() == []
+
+
 # --- what would be seen otherwise ---------------------------------------------------
 
 
@@ -156,3 +166,47 @@ def test_without_syncs_a_link_leads_to_empty_files(cut: Cut, system: str) -> Non
     """The control: a new name is on the disk, and what it names is not."""
     seen = cut("stage", system, 1, lambda _: [END])
     assert any("index.html is File(content=b''" in said for said in seen[END])
+
+
+def test_without_the_sync_of_their_directory_links_are_lost(
+    links_apart: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The control of that one sync, which one disk for all would hide."""
+    monkeypatch.setattr(files, "sync_directory", lambda _path: None)
+    assert "done was said, and nothing is done" in links_apart()
+
+
+@pytest.fixture
+def links_apart(begin: Beginnings, place: Path) -> Callable[[], list[str]]:
+    """Roll back where links have a disk of their own, and cut both at the end."""
+    for system in FILE_SYSTEMS:
+        if why := missing(system):
+            cannot(why)
+    what = ACTIVITIES["rollback"]
+    there = begin.of(what)
+    root, links, after = (place / name for name in ("apart", "links", "links-after"))
+
+    def place_root(top: Path) -> None:
+        world = there.world.copied(top / "root")
+        shutil.rmtree(world.target)
+        world.target.mkdir()
+
+    def place_links(top: Path) -> None:
+        shutil.copytree(there.world.target, top, symlinks=True, dirs_exist_ok=True)
+
+    def roll_back() -> list[str]:
+        made("ext4", root, place_root)
+        made("xfs", links, place_links)
+        ended: list[Ended] = []
+
+        def act(top: Path) -> None:
+            world = World(top / "root", there.world.clone)
+            told = lambda _: ended.append(what.deed.inside(world))  # noqa: E731
+            cut_off(links, after, world.target, told, 2)
+
+        with after_cut(root, act, 2) as top:
+            world = World(top / "root", there.world.clone)
+            with mounted(after, world.target):
+                return judge_killed(what, there, world, ended[0])
+
+    return roll_back

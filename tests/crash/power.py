@@ -20,7 +20,16 @@ from typing import Final
 from support import process
 from support.tools import found
 
-__all__ = ["CUTS", "FILE_SYSTEMS", "after_cut", "copied", "made", "missing"]
+__all__ = [
+    "CUTS",
+    "FILE_SYSTEMS",
+    "after_cut",
+    "copied",
+    "cut_off",
+    "made",
+    "missing",
+    "mounted",
+]
 
 FILE_SYSTEMS: Final = {
     "ext4": ("64M", "-q", "-F"),
@@ -41,7 +50,7 @@ def made(kind: str, image: Path, fill: Callable[[Path], object]) -> None:
         beside, top = Path(place) / "image", Path(place) / "disk"
         process.run("truncate", f"--size={size}", beside)
         process.run(_mkfs(kind) or "mkfs", *options, beside)
-        with _mounted(beside, top):
+        with mounted(beside, top):
             fill(top)
         beside.rename(image)
 
@@ -52,7 +61,7 @@ def copied(image: Path) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(dir=image.parent) as place:
         copy, top = Path(place) / "copy", Path(place) / "disk"
         _copy(image, copy)
-        with _mounted(copy, top):
+        with mounted(copy, top):
             yield top
 
 
@@ -60,20 +69,29 @@ def copied(image: Path) -> Iterator[Path]:
 def after_cut(image: Path, act: Callable[[Path], object], cut: int) -> Iterator[Path]:
     """The disk as it is when the power is back, if it went as soon as `act` ended.
 
-    Each time it begins as a copy of `image`. It comes back in a file of another name:
-    the loop device may serve old blocks of one that it knows.
+    Each time it begins as a copy of `image`.
     """
     with tempfile.TemporaryDirectory(dir=image.parent) as place:
-        before, after, top = (
-            Path(place) / name for name in ("before", "after", "disk")
-        )
-        _copy(image, before)
-        with _mounted(before, top):
-            act(top)
-            _shut_down(top, cut)
-        _copy(before, after)
-        with _mounted(after, top):
+        after, top = Path(place) / "after", Path(place) / "disk"
+        cut_off(image, after, top, act, cut)
+        with mounted(after, top):
             yield top
+
+
+def cut_off(
+    image: Path, after: Path, top: Path, act: Callable[[Path], object], cut: int
+) -> None:
+    """Write what a disk is after the power went as soon as `act` ended to `after`.
+
+    A file of another name: the loop device may serve old blocks of one that it knows.
+    """
+    before = after.with_name(f"{after.name}.before")
+    _copy(image, before)
+    with mounted(before, top):
+        act(top)
+        _shut_down(top, cut)
+    _copy(before, after)
+    before.unlink()
 
 
 @cache
@@ -108,7 +126,7 @@ def _shut_down(top: Path, cut: int) -> None:
 
 
 @contextmanager
-def _mounted(image: Path, top: Path) -> Iterator[None]:
+def mounted(image: Path, top: Path) -> Iterator[None]:
     """An image at `top`; its loop device goes with it (mount(8), -o loop)."""
     top.mkdir(exist_ok=True)
     process.run("mount", "-o", "loop", image, top)
