@@ -26,9 +26,14 @@ class Held:
         self._gate = directory / f"{name}-gate"
         os.mkfifo(self._gate)
 
+    @property
+    def words(self) -> str:
+        """What a shell has to do for it."""
+        return f": > '{self._running}'; read go < '{self._gate}'"
+
     def toml(self, afterwards: str = "true", *, build: str = "") -> str:
         """Return a deploy.toml with that step, and more for its shell to do."""
-        words = f": > '{self._running}'; read go < '{self._gate}'; {afterwards}"
+        words = f"{self.words}; {afterwards}"
         return (
             f'[build]\n{build}\n[[build.steps]]\nname = "held"\nrun = """{words}"""\n'
         )
