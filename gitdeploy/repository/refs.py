@@ -3,7 +3,7 @@
 import math
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from gitdeploy.errors import SystemFailed
@@ -24,6 +24,10 @@ _OF_THE_DISK: Final = re.compile(
 
 class RefsMoved(SystemFailed):
     """A ref is not where it was expected, so nothing of the transaction was done."""
+
+
+class GitKilled(RefsMoved):
+    """git did not live to say what it had done."""
 
 
 class Refs(Locks):
@@ -92,8 +96,24 @@ class Refs(Locks):
             RefsMoved: A ref is not at its old value, or its name cannot be used.
             SystemFailed: The disk or a right said no.
         """
-        self._transaction(updates, "commit", why)
+        updates = tuple(updates)
+        try:
+            self._transaction(updates, "commit", why)
+        except GitKilled:
+            if not self._moved_all_the_same(updates):
+                raise
         self.sync()
+
+    def _moved_all_the_same(self, updates: Sequence[RefUpdate]) -> bool:
+        """Return whether a git that was killed had moved the refs; else none has moved.
+
+        It moves one after the other: those that it did move are put back.
+        """
+        moved = [update for update in updates if self.holds(update)]
+        if len(moved) < len(updates) and moved:
+            reverse = [update.reversed() for update in moved]
+            self._transaction(reverse, "commit", "put back")
+        return len(moved) == len(updates)
 
     def sync(self) -> None:
         """Make objects and refs durable; git syncs no ref's directory itself."""
@@ -156,6 +176,8 @@ class Refs(Locks):
             raise RefsMoved(error.message, hint=error.hint) from error
         except CommandFailed as error:
             said = _last_clause(error.stderr)
+            if error.code < 0:
+                raise GitKilled(error.message) from error
             if _OF_THE_DISK.search(said):
                 raise SystemFailed(said) from error
             raise RefsMoved(said) from error
