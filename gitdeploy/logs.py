@@ -6,7 +6,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from gitdeploy.system import clock
+from gitdeploy.system import clock, files
 
 __all__ = ["Log"]
 
@@ -24,8 +24,9 @@ class Log:
         self.path = path
         self._left = limit_bytes
         self._tail: deque[str] = deque(maxlen=_TAIL_LINES)
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640)
-        self._file = open(fd, "a", encoding="utf-8", errors="backslashreplace")  # noqa: SIM115 - closed by __exit__
+        self._pending = ""
+        self._fd = files.open_to_append(path, 0o640)
+        self._broken = False
 
     def __enter__(self) -> Self:
         return self
@@ -36,7 +37,10 @@ class Log:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._file.close()
+        try:
+            self.flush()
+        finally:
+            os.close(self._fd)
 
     @property
     def full(self) -> bool:
@@ -46,7 +50,7 @@ class Log:
     def heading(self, text: str) -> None:
         """Write a line of ours, with the time."""
         self._write(f"== {clock.now()} {text}\n")
-        self._file.flush()
+        self.flush()
 
     def line(self, text: str) -> None:
         """Write a line of a step; it can be followed after `flush`."""
@@ -55,8 +59,20 @@ class Log:
             self._write(f"{text}\n")
 
     def flush(self) -> None:
-        """Let those who follow the log see what was written."""
-        self._file.flush()
+        """Let those who follow the log see what was written.
+
+        Raises:
+            OSError: It could not be written, for the first time; what follows is lost
+                silently, so that whoever ends what failed is not kept from it.
+        """
+        data, self._pending = self._pending.encode("utf-8", "backslashreplace"), ""
+        if self._broken:
+            return
+        try:
+            files.append(self._fd, data)
+        except OSError as error:
+            self._broken = True
+            raise OSError(error.errno, error.strerror, str(self.path)) from error
 
     def forget_tail(self) -> None:
         """Begin a new step: its last lines are not those of the one before."""
@@ -70,6 +86,6 @@ class Log:
     def _write(self, text: str) -> None:
         was_full = self.full
         self._left -= len(text.encode("utf-8", "backslashreplace"))
-        self._file.write(text)
+        self._pending += text
         if self.full and not was_full:
-            self._file.write("== the log is full; what steps print is not kept\n")
+            self._pending += "== the log is full; what steps print is not kept\n"

@@ -44,7 +44,7 @@ class Stage:
 
     def __enter__(self) -> Self:
         """Set the stage; the person's own git configuration is not part of it."""
-        (self._place / "home").mkdir()
+        files.make_directory(self._place / "home")
         _replace_environment(_clean_environment(self._place / "home"))
         server = dataclasses.replace(
             surroundings(os.environ), home=str(self._place / "home")
@@ -79,7 +79,7 @@ class Stage:
 
     def write(self, name: str, text: str) -> None:
         """Write a file in the clone."""
-        (self._place / "shop" / name).write_text(text)
+        files.write_whole(self._place / "shop" / name, text.encode())
 
     def commit(self, message: str, *, amend: bool = False) -> None:
         """Commit all there is."""

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Final
 
 __all__ = [
+    "append",
     "beside",
     "blamed",
     "block_bytes",
@@ -30,6 +31,7 @@ __all__ = [
     "make_directory",
     "move_up",
     "occupy",
+    "open_to_append",
     "open_to_hold",
     "overwrite",
     "remove",
@@ -105,6 +107,18 @@ def is_held(path: Path) -> bool:
         return not _locked(fd, fcntl.LOCK_SH)
     finally:
         os.close(fd)
+
+
+def open_to_append(path: Path, mode: int) -> int:
+    """Return a descriptor that `append` writes to, of a file made if missing."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+    return os.open(path, flags, mode)
+
+
+def append(fd: int, data: bytes) -> None:
+    """Write all of `data` at the end of a file that `open_to_append` opened."""
+    while data:
+        data = data[os.write(fd, data) :]
 
 
 def overwrite(fd: int, data: bytes) -> None:
