@@ -11,12 +11,13 @@ export PYTHON PREFIX
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo install test check bench format clean
+.PHONY: help demo install test crash check bench format clean
 
 help:
 	@echo 'make demo     the whole story on this machine, in a throw-away directory'
 	@echo 'make install  gitdeploy for this user, in PREFIX (~/.local)'
 	@echo 'make test     all tests, with a real git, sshd and nginx'
+	@echo 'make crash    kills and errors at every point of every activity; a table'
 	@echo 'make check    format, lint, types and layers'
 	@echo 'make bench    what a push costs'
 	@echo 'make format   put the source into the form that check wants'
@@ -34,6 +35,10 @@ install:
 test:
 	@tools/bootstrap test
 	@.venv/bin/pytest -n 2 $(ARGS)
+
+crash:
+	@tools/bootstrap test
+	@PYTHONPATH=tests .venv/bin/python -m crash $(ARGS)
 
 check:
 	@tools/bootstrap check

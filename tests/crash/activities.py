@@ -153,6 +153,8 @@ class Activity:
     """Brings a copy of the base world to where the activity begins."""
     base: bool = True
     """Whether it begins with the base world; else with an empty root."""
+    recovery: Deed = Verb(("repair", "shop"))
+    """What somebody does who knows of the crash."""
     stepwise: bool = False
     """Whether an error may leave a part of it done: it is safe to repeat."""
 
@@ -245,6 +247,7 @@ ACTIVITIES = {
             verb("setup", "shop"),
             (verb("setup", "shop"), push(f"c1:{MAIN}")),
             base=False,
+            recovery=verb("setup", "shop"),
             stepwise=True,
         ),
         Activity(

@@ -142,11 +142,15 @@ def check_settled(world: World) -> list[str]:
     with world.open() as app:
         seen = look.status(app)
         on_disk = app.ledger.releases.on_disk()
+        # Whoever wants to move the ref removes what a killed git left there.
+        locks = app.repository.locks()
+        stale = {Path("shop.git", lock.name) for lock in locks if lock.stale}
     found += _wrong_status(world, seen)
     found += _wrong_refs(world, seen)
     found += _wrong_releases(world, on_disk)
     failed = {release.name for release in on_disk if release.state == "failed"}
-    found += [f"left over: {path}" for path in _temporary(world, failed)]
+    temporary = set(_temporary(world, failed))
+    found += [f"left over: {path}" for path in temporary - stale]
     found += _wrong_lock(world)
     return found + check_links(world, _wanted_links(world))
 

@@ -121,26 +121,36 @@ def _install(root: Path, act: Act) -> None:
     """Watch this process from now on; it is a forked one that ends soon."""
     watch = _Watch(root, act)
     _watch_syncs(watch)
+    _watch_descriptors(watch)
     _watch_writes(watch)
     _watch_ledger(watch)
     sys.addaudithook(watch.audit)
 
 
 def _watch_syncs(watch: _Watch) -> None:
-    fsync, sync_filesystems = os.fsync, files.sync_filesystems
-
-    def watched_fsync(fd: int) -> None:
-        if where := watch.below(fd):
-            watch.point("fsync", where)
-        fsync(fd)
+    sync_filesystems = files.sync_filesystems
 
     def watched_syncfs(paths: Any) -> None:
         paths = list(paths)
         watch.point("syncfs", " ".join(map(str, paths)))
         sync_filesystems(paths)
 
-    os.fsync = watched_fsync  # type: ignore[assignment]
     files.sync_filesystems = watched_syncfs
+
+
+def _watch_descriptors(watch: _Watch) -> None:
+    """Watch the calls on open files that tell no audit hook."""
+    for name in ("fsync", "write", "pwrite", "posix_fallocate"):
+        setattr(os, name, _watched(watch, name, getattr(os, name)))
+
+
+def _watched(watch: _Watch, name: str, call: Callable[..., Any]) -> Callable[..., Any]:
+    def watched(fd: int, *more: Any) -> Any:
+        if where := watch.below(fd):
+            watch.point(name, where)
+        return call(fd, *more)
+
+    return watched
 
 
 def _watch_writes(watch: _Watch) -> None:

@@ -33,14 +33,30 @@ def judge_killed(
 def judge_error(
     activity: Activity, begin: Beginning, world: World, ended: Ended, cause: str
 ) -> list[str]:
-    """Return what is wrong with a world in which a call failed with an error.
+    """Return what is wrong with a world in which one call failed with an error.
 
     What ends well has done all; what does not has done nothing, and says why.
+
+    Args:
+        activity: What was done.
+        begin: Where it began.
+        world: Where it is now.
+        ended: How it ended.
+        cause: The error's name, `ENOSPC`; empty where it may be untold, since what
+            tells it failed, too.
     """
     found = check_links(world, begin.lasting)
     done = activity.deed.said_done(ended)
     if not done:
-        found += _wrong_words(ended, cause)
+        found += [
+            f"a bug was met: {_said(ended)}" for bug in _BUGS if bug in _text(ended)
+        ]
+    if (
+        not done
+        and cause
+        and not any(words in _text(ended) for words in _CAUSES[cause])
+    ):
+        found.append(f"its cause, {cause}, is not told: {_said(ended)}")
     if done and shown(world) != begin.after.links:
         found.append(f"done was said, and {_where(begin, world)}: {_said(ended)}")
     elif not done and not activity.stepwise and shown(world) != begin.before.links:
@@ -57,15 +73,12 @@ def _where(begin: Beginning, world: World) -> str:
 
 
 def _said(ended: Ended) -> str:
-    return f"exit {ended.code}, {ended.stderr[-200:]!r}"
+    return f"exit {ended.code}, {_text(ended)[-400:]!r}"
 
 
-def _wrong_words(ended: Ended, cause: str) -> Iterator[str]:
-    said = ended.stdout + ended.stderr
-    if any(word in said for word in _BUGS):
-        yield f"a bug was met: {said!r}"
-    if not any(words in said for words in _CAUSES.get(cause, (cause,))):
-        yield f"exit {ended.code} without its cause, {cause}: {said!r}"
+def _text(ended: Ended) -> str:
+    """Return what somebody was told, as one line: git breaks ours up."""
+    return " ".join(f"{ended.stdout} {ended.stderr}".replace("remote:", " ").split())
 
 
 _SQLITE = (

@@ -5,26 +5,26 @@ entry of `KINDS`.
 """
 
 import errno
-import os
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from crash.activities import Activity, verb
+from crash.activities import Activity
 from crash.beginnings import Beginning
 from crash.checks import check_links
 from crash.cuts import PowerCut
 from crash.failpoints import failing, killing, points_of
 from crash.inside import KILLED, end_all
 from crash.judging import judge_error, judge_killed, settle
+from crash.places import copy_of
 from crash.power import CUTS, FILE_SYSTEMS
 from crash.reading import Readers
-from crash.world import World
+from crash.syscalls import BySyscall
 
-__all__ = ["KINDS", "Kind", "copy_of"]
+__all__ = ["KINDS", "Kind"]
+
+
+_MOST_PAIRS = 1000
 
 
 class Kind(Protocol):
@@ -50,14 +50,6 @@ class Kind(Protocol):
         self, activity: Activity, begin: Beginning, at: str, place: Path
     ) -> list[str]:
         """Strike at a point; return what is wrong, then and after the next action."""
-
-
-@contextmanager
-def copy_of(world: World, place: Path) -> Iterator[World]:
-    """A copy of a world for the body."""
-    root = place / f"world-{os.getpid()}"
-    yield world.copied(root)
-    shutil.rmtree(root)
 
 
 @dataclass(frozen=True)
@@ -106,6 +98,8 @@ class ErrorInside(KillInside):
         with copy_of(begin.world, place) as world:
             fails = failing(at, world.root, self.number, from_then_on=self.from_then_on)
             ended = activity.deed.inside(world, before=fails)
+            if self.from_then_on:  # nothing can be put back, and perhaps not told
+                return judge_killed(activity, begin, world, ended)
             cause = errno.errorcode[self.number]
             return judge_error(activity, begin, world, ended, cause)
 
@@ -122,12 +116,13 @@ class KillOfRecovery(KillInside):
     name: str = "kill, then kill of the recovery"
 
     def points(self, activity: Activity, begin: Beginning, place: Path) -> list[str]:
-        """See `Kind`: every pair."""
-        return [
+        """See `Kind`: every pair, or evenly chosen ones where they are very many."""
+        pairs = [
             f"{first}/{second}"
             for first in super().points(activity, begin, place)
             for second in self._of_recovery(activity, begin, first, place)
         ]
+        return pairs[:: -(-len(pairs) // _MOST_PAIRS)]
 
     def _of_recovery(
         self, activity: Activity, begin: Beginning, first: str, place: Path
@@ -135,9 +130,7 @@ class KillOfRecovery(KillInside):
         with copy_of(begin.world, place) as world:
             activity.deed.inside(world, before=killing(first, world.root))
             end_all(world)
-            if not (world.home / "ledger.db").exists():
-                return []
-            return [point.label for point in points_of(_RECOVERY, world)]
+            return [point.label for point in points_of(activity.recovery, world)]
 
     def strike(
         self, activity: Activity, begin: Beginning, at: str, place: Path
@@ -147,14 +140,12 @@ class KillOfRecovery(KillInside):
         with copy_of(begin.world, place) as world:
             activity.deed.inside(world, before=killing(first, world.root))
             end_all(world)
-            ended = _RECOVERY.inside(world, before=killing(second, world.root))
+            ended = activity.recovery.inside(world, before=killing(second, world.root))
             if ended.code != KILLED:
                 return [f"it was not killed: {ended}"]
             found = check_links(world, begin.lasting)
             return found + settle(activity, begin, world)
 
-
-_RECOVERY = verb("repair", "shop")
 
 _NUMBERS = (errno.ENOSPC, errno.EIO, errno.EACCES, errno.EMFILE)
 
@@ -168,6 +159,15 @@ KINDS: dict[str, Kind] = {
             for number in _NUMBERS
         ),
         ErrorInside("ENOSPC from then on, in process", from_then_on=True),
+        BySyscall("SIGKILL", "signal=SIGKILL"),
+        BySyscall("SIGTERM", "signal=SIGTERM"),
+        BySyscall("SIGKILL of receive-pack", "signal=SIGKILL", "parent"),
+        BySyscall("SIGKILL of any child", "signal=SIGKILL", "tree"),
+        *(
+            BySyscall(name, f"error={name}")
+            for name in ("ENOSPC", "EIO", "EACCES", "EMFILE", "EINTR")
+        ),
+        BySyscall("ENOSPC from then on", "error=ENOSPC", from_then_on=True),
         Readers(),
         *(PowerCut(system, cut) for system in FILE_SYSTEMS for cut in CUTS),
     )
