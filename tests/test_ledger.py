@@ -10,10 +10,11 @@ from gitdeploy.chain import Chain
 from gitdeploy.errors import StateError, SystemFailed
 from gitdeploy.ledger import Ledger, database, dumps, loads, schema
 from gitdeploy.ledger.database import Database
-from gitdeploy.model import CHAINS, Entry, Freeze
+from gitdeploy.model import CHAINS, Entry, Freeze, RefUpdate
 
 NOW, LATER = "2026-11-21T19:11:02Z", "2026-11-21T20:00:00Z"
 A, B, C = "a" * 40, "b" * 40, "c" * 40
+NOTHING = "0" * 40
 
 
 @pytest.fixture
@@ -52,7 +53,7 @@ def changed(ledger, chain, why="test", at=NOW):
     return event
 
 
-def told(ledger, ref, new, verdict, old="0" * 40):
+def told(ledger, ref, new, verdict, old=NOTHING):
     event = ledger.deployments.begin(
         "stage", by="ada", started=NOW, ref=ref, old=old, new=new
     )
@@ -435,8 +436,8 @@ def test_only_a_verdict_that_let_the_ref_move_counts_for_its_value(
 ):
     told(ledger, "refs/heads/main", A, "deployed")
     told(ledger, "refs/heads/main", B, verdict)
-    assert ledger.deployments.judged("refs/heads/main", B) is counts
-    assert ledger.deployments.judged("refs/heads/main", A) is not counts
+    update = RefUpdate("refs/heads/main", NOTHING, B)
+    assert ledger.deployments.judged(update) is counts
     assert ledger.deployments.last_values() == {"refs/heads/main": B if counts else A}
 
 
@@ -445,9 +446,25 @@ def test_the_latest_value_counts_ref_by_ref(ledger):
     for ref, value in (("r/a", A), ("r/b", B), ("r/a", C), ("r/b", B), ("r/a", A)):
         told(ledger, ref, value, "deployed")
     assert ledger.deployments.last_values() == {"r/a": A, "r/b": B}
-    assert ledger.deployments.judged("r/a", A)
-    assert not ledger.deployments.judged("r/a", C)
-    assert not ledger.deployments.judged("r/c", A)
+
+
+def test_an_update_stays_judged_until_its_ref_is_back_where_it_began(ledger):
+    """The next push may be judged before git runs the hook after this one."""
+    first = RefUpdate("r/a", NOTHING, A)
+    judged = ledger.deployments.judged
+    assert not judged(first)
+    told(ledger, "r/a", A, "deployed")
+    told(ledger, "r/a", B, "deployed", old=A)
+    assert judged(first)
+    assert judged(RefUpdate("r/a", A, B))
+    assert not judged(RefUpdate("r/a", NOTHING, B))
+    assert not judged(RefUpdate("r/b", NOTHING, A))
+    told(ledger, "r/a", A, "rolled back", old=B)
+    assert judged(first)
+    assert judged(RefUpdate("r/a", B, A))
+    assert not judged(RefUpdate("r/a", A, B))
+    told(ledger, "r/a", NOTHING, "accepted", old=A)
+    assert not judged(first)
 
 
 def test_an_action_on_the_server_changes_no_ref_s_value(ledger):

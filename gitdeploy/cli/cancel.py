@@ -20,6 +20,7 @@ __all__ = ["command"]
 _LOOK_AGAIN_S: Final = 0.1
 _WAIT_S: Final = 30.0
 _MOST: Final = 100
+_LOOKS: Final = 10
 
 
 @click.command()
@@ -42,20 +43,31 @@ def command(*, app: str, all_: bool, wait_s: float, root: Path, as_json: bool) -
     cancelled it. What is past that moment is finished: roll back instead.
     """
     with opened(root, app) as opened_app:
-        newest = _newest_id(opened_app)
-        begun = {event.id for event in opened_app.ledger.deployments.unfinished()}
-        asked = list(_running(opened_app, all_=all_))
+        unfinished = opened_app.ledger.deployments.unfinished()
+        first = min([e.id for e in unfinished], default=_newest_id(opened_app) + 1)
+        asked = _known(opened_app, all_=all_)
         for one in asked:
             cancel(opened_app.layout.lock, one, by=opened_app.by)
         _wait_for(opened_app, asked, wait_s)
         latest = opened_app.ledger.deployments.history(_MOST) if asked else []
-        ended = [e for e in latest if e.id in begun or e.id > newest]
+        ended = [
+            event
+            for event in latest
+            if event.id >= first and any(_is_by(event, one) for one in asked)
+        ]
     _show(app, asked, ended, as_json=as_json)
     if live := [event for event in ended if event.verdict in ACCEPTED]:
         raise SystemFailed(
             f"too late for {ref(live[0].ref) or live[0].action}: {live[0].verdict}",
             hint=f"gitdeploy rollback {app} {live[0].chain or ''}".rstrip(),
         )
+
+
+def _is_by(event: Deployment, one: Holder) -> bool:
+    """Return whether an event is what somebody was at, as far as that can be known."""
+    if event.ref:
+        return one.wants.get(event.ref) == event.new
+    return event.by == one.by and one.what.split()[0] == event.action
 
 
 def _newest_id(app: App) -> int:
@@ -69,6 +81,16 @@ def _running(app: App, *, all_: bool) -> Iterator[Holder]:
         yield from waiting(app.layout.lock)
     if one := holder(app.layout.lock):
         yield one
+
+
+def _known(app: App, *, all_: bool) -> list[Holder]:
+    """Return those to be stopped; who has just begun says in a moment who it is."""
+    for _ in range(_LOOKS):
+        found = list(_running(app, all_=all_))
+        if all(one.pid for one in found):
+            break
+        time.sleep(_LOOK_AGAIN_S)
+    return [one for one in found if one.pid]
 
 
 def _wait_for(app: App, asked: Iterable[Holder], wait_s: float) -> None:
@@ -97,9 +119,10 @@ def _show(
             }
         )
         return
-    lines = [
+    lines: list[tuple[str, str]] = [
         (event.verdict or "running", f"{event.action} of {ref(event.ref)}, {event.by}")
         for event in reversed(ended)
     ]
-    idle = f"{asked[0].what} has ended" if asked else f"nothing runs on {app}"
-    fields(lines or [("idle", idle)])
+    if not asked:
+        lines = [("idle", f"nothing runs on {app}")]
+    fields(lines or [("ended", one.what) for one in asked])

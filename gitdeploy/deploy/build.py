@@ -42,7 +42,7 @@ def build(app: App, release: Release, wanted: Wanted, report: Report) -> None:
             log=report.log,
             tell=report.output,
             mask=mask,
-            check=lambda: check_still_wanted(app, wanted, report),
+            check=lambda: check_still_wanted(app, wanted.config, report),
         )
         report.end(seconds)
         if key:

@@ -16,6 +16,7 @@ from gitdeploy.deploy.facts import Source, content_id
 from gitdeploy.deploy.flip import check_links, check_showable, flip, go_back
 from gitdeploy.deploy.judge import Push, judge
 from gitdeploy.deploy.report import Report
+from gitdeploy.deploy.still_wanted import check_still_wanted
 from gitdeploy.errors import (
     Cancelled,
     GitdeployError,
@@ -120,6 +121,7 @@ class Flow:
         if attempt.verdict:
             return
         try:
+            check_still_wanted(self._app, attempt.source.config, self._report)
             self._acceptance.check([attempt.update])
             if chain := reached(attempt.decision):
                 check_links(self._app, chain)

@@ -15,6 +15,7 @@ from gitdeploy.logs import Log
 from gitdeploy.model import Release
 from gitdeploy.shared import link_shared
 from gitdeploy.system import clock, files
+from gitdeploy.system.signals import disturbable
 from gitdeploy.tree import Inspection
 
 __all__ = ["prepare"]
@@ -40,7 +41,7 @@ def prepare(app: App, wanted: Wanted, report: Report) -> Release:
         tree=wanted.tree,
     )
     try:
-        with _logged(app, release, wanted, report):
+        with disturbable(), _logged(app, release, wanted, report):
             return _made(app, release, wanted, report)
     except (GitdeployError, OSError, KeyboardInterrupt) as error:
         failure = _as_failure(error)
@@ -74,11 +75,11 @@ def _logged(
 
 def _made(app: App, release: Release, wanted: Wanted, report: Report) -> Release:
     directory = app.directory(release)
-    check_still_wanted(app, wanted, report)
+    check_still_wanted(app, wanted.config, report)
     inspection = materialise(app, wanted, directory, report)
     _link_shared(app, wanted, directory, report)
     build(app, release, wanted, report)
-    check_still_wanted(app, wanted, report)
+    check_still_wanted(app, wanted.config, report)
     if not directory.is_dir():
         raise ReleaseFailed("a build step removed the release's directory")
     return _seal(app, release, inspection)

@@ -237,6 +237,7 @@ def _move(
     was = before.head.release if before.head else None
     deployments = app.ledger.deployments
     event = deployments.begin(action, by=app.by, started=clock.now(), chain=name)
+    _check_not_cancelled(app, event)
     deployments.intend(
         event.id,
         release=after.head.release,
@@ -253,6 +254,14 @@ def _move(
     releases = app.ledger.releases
     now, then = releases.get(after.head.release), releases.get(was) if was else None
     return Outcome(word, name, now, then)
+
+
+def _check_not_cancelled(app: App, event: Deployment) -> None:
+    """Say nothing, unless somebody cancelled this while it waited for its turn."""
+    if app.turn and (by := app.turn.cancelled_by):
+        reason = f"cancelled by {by}"
+        app.ledger.deployments.end(event.id, "cancelled", reason=reason)
+        raise Cancelled(reason)
 
 
 def _flip_or_go_back(app: App, event: Deployment, before: Chain, after: Chain) -> None:

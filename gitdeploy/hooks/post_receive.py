@@ -36,7 +36,7 @@ def _deploy_the_rest(
 ) -> bool:
     """Deploy the updates that no gate has judged; return whether all went through."""
     judged = app.ledger.deployments.judged
-    rest = tuple(u for u in updates if not judged(u.ref, u.new))
+    rest = tuple(update for update in updates if not judged(update))
     if not rest:
         return True
     from gitdeploy.deploy.acceptance import Afterwards

@@ -18,6 +18,7 @@ from gitdeploy.hooks import app_here, report_to_pusher
 from gitdeploy.hooks.pkt_line import read_lines, write_lines
 from gitdeploy.model import RefUpdate, Verdict
 from gitdeploy.system.files import blamed
+from gitdeploy.system.signals import undisturbed
 from gitdeploy.system.terminal import fit, printable
 
 __all__ = ["main"]
@@ -40,21 +41,23 @@ def _serve(stdin: IO[bytes], stdout: IO[bytes], environ: Mapping[str, str]) -> i
     if b"push-options" in features:
         options = tuple(_text(line) for line in read_lines(stdin))
     push = Push(updates, options, b"atomic" in features)
-    try:
-        verdicts = _receive(push, environ, report)
-    except GitdeployError as error:
-        say(error.message, error.hint)
-        verdicts = [Verdict(update, "refused", error.message) for update in updates]
-    except OSError as error:
-        say(blamed(error))
-        verdicts = [Verdict(update, "refused", blamed(error)) for update in updates]
-    write_lines(stdout, _answers(updates, verdicts))
+    with undisturbed():  # whatever becomes of the push, git gets to know it
+        write_lines(stdout, _answers(updates, _verdicts(push, environ, report)))
     return 0
 
 
-def _receive(push: Push, environ: Mapping[str, str], report: Report) -> list[Verdict]:
-    with app_here(environ) as app:
-        return receive(app, push, Gate(app.repository), report)
+def _verdicts(push: Push, environ: Mapping[str, str], report: Report) -> list[Verdict]:
+    try:
+        with app_here(environ) as app:
+            return receive(app, push, Gate(app.repository), report)
+    except KeyboardInterrupt:
+        no, hint = "cancelled by a signal", ""
+    except GitdeployError as error:
+        no, hint = error.message, error.hint
+    except OSError as error:
+        no, hint = blamed(error), ""
+    say(no, hint)
+    return [Verdict(update, "refused", no) for update in push.updates]
 
 
 def _agree(stdin: IO[bytes], stdout: IO[bytes]) -> frozenset[bytes]:

@@ -7,7 +7,7 @@ from typing import Final
 
 from gitdeploy.errors import StateError
 from gitdeploy.ledger.database import Database
-from gitdeploy.model import ChainName, Deployment, VerdictWord
+from gitdeploy.model import ChainName, Deployment, RefUpdate, VerdictWord
 from gitdeploy.states import DEPLOYMENT, next_state
 
 __all__ = ["Deployments"]
@@ -18,6 +18,12 @@ FROM deployment LEFT JOIN release ON release.number = deployment.release
 """
 
 _REF_MOVED: Final = "verdict IN ('deployed', 'rolled back', 'unchanged', 'accepted')"
+
+_JUDGED: Final = f"""
+SELECT max(CASE WHEN old = ? AND new = ? THEN id END) AS this,
+       max(CASE WHEN new = ? AND new <> ? THEN id END) AS back
+FROM deployment WHERE ref = ? AND {_REF_MOVED}
+"""  # noqa: S608 - ours
 
 
 class Deployments:
@@ -151,14 +157,15 @@ class Deployments:
         )
         return found[0] if found else None
 
-    def judged(self, ref: str, new: str) -> bool:
-        """Return whether the latest accepted event of `ref` moved it to `new`."""
-        row = self._database.row(
-            f"SELECT new FROM deployment WHERE ref = ? AND {_REF_MOVED}"  # noqa: S608 - ours
-            " ORDER BY id DESC LIMIT 1",
-            ref,
-        )
-        return row is not None and row["new"] == new
+    def judged(self, update: RefUpdate) -> bool:
+        """Return whether an event accepted an update, and its ref was not back since.
+
+        Another push may have moved the ref on meanwhile; that takes nothing back.
+        """
+        old, new, ref = update.old, update.new, update.ref
+        row = self._database.row(_JUDGED, old, new, old, new, ref)
+        assert row is not None
+        return row["this"] is not None and row["this"] > (row["back"] or 0)
 
     def last_values(self) -> dict[str, str]:
         """Return for every ref the value that the latest accepted event gave it."""

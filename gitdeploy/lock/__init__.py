@@ -15,6 +15,7 @@ from typing import Final
 from gitdeploy.errors import LockHeld
 from gitdeploy.lock.queue import Holder, Queue, Ticket, described, written
 from gitdeploy.system import clock, files
+from gitdeploy.system.signals import disturbable
 from gitdeploy.system.terminal import count
 
 __all__ = ["Holder", "Turn", "cancel", "holder", "lock_held", "waiting"]
@@ -84,6 +85,7 @@ def lock_held(
     try:
         queue.forget(me.pid)  # left for another process, whose number we have
         _acquire(fd, path, queue, me, wait_s, tell)
+        queue.clear_dead(me.pid)
         _tell_all(fd, written(me))
         yield Turn(fd, queue)
         _tell_all(fd, b"")
@@ -138,7 +140,8 @@ def _acquire(
             if wait_s and waited.seconds - told_s >= _TELL_AGAIN_S:
                 told_s = waited.seconds
                 tell(f"waiting for {_whom(path)}{_queue_before(ticket)}")
-            time.sleep(_BLINK_S if waited.seconds < _GLIMPSE_S else _LOOK_AGAIN_S)
+            with disturbable():
+                time.sleep(_BLINK_S if waited.seconds < _GLIMPSE_S else _LOOK_AGAIN_S)
 
 
 def _whom(path: Path) -> Holder:

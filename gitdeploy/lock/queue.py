@@ -55,18 +55,15 @@ class Ticket:
 
         Only the one right before us is looked at, however long the queue is.
         """
-        if self._name is None:
-            return True
-        while True:
-            if self._predecessor is None:
-                earlier = [name for name in self._queue.names() if name < self._name]
-                if not earlier:
-                    return True
-                self._predecessor = earlier[-1]
-            if self._queue.is_alive(self._predecessor):
+        if self._predecessor and self._queue.is_alive(self._predecessor):
+            return False
+        mine = self._name or ""
+        for name in reversed([n for n in self._queue.names() if n < mine]):
+            if self._queue.is_alive(name):
+                self._predecessor = name
                 return False
-            self._queue.clear_away(self._predecessor)
-            self._predecessor = None
+            self._queue.clear_away(name)
+        return True
 
     def before(self) -> int:
         """Return how many came before us and wait as well."""
@@ -82,10 +79,7 @@ class Queue:
 
     def names(self) -> list[str]:
         """Return the names of all tickets, in order; dead ones too."""
-        with suppress(FileNotFoundError):
-            found = os.listdir(self._directory)
-            return sorted(name for name in found if name[0].isdecimal())
-        return []
+        return sorted(name for name in self._all() if name[0].isdecimal())
 
     def waiting(self) -> list[Holder]:
         """Return who waits, in the order of their turns."""
@@ -113,6 +107,22 @@ class Queue:
         with suppress(OSError):
             files.remove_file(self._directory / name)
 
+    def clear_dead(self, holder: int) -> None:
+        """Remove the tickets of the dead, and notes that nobody is left to read.
+
+        Args:
+            holder: The process that holds the lock, whose notes stay.
+        """
+        notes = {name for name in self._all() if name.startswith(_CANCEL)}
+        notes.discard(f"{_CANCEL}{holder}")
+        for name in self.names():
+            if self.is_alive(name):
+                notes.discard(f"{_CANCEL}{_owner(name)}")
+            else:
+                self.clear_away(name)
+        for name in notes:
+            self.clear_away(name)
+
     # --- notes --------------------------------------------------------------------
 
     def cancel(self, pid: int, by: str) -> None:
@@ -131,6 +141,11 @@ class Queue:
         """Take the note for a process away; none is fine."""
         with suppress(OSError):
             files.remove_file(self._note(pid))
+
+    def _all(self) -> list[str]:
+        with suppress(OSError):
+            return os.listdir(self._directory)
+        return []
 
     def _note(self, pid: int) -> Path:
         return self._directory / f"{_CANCEL}{pid}"
@@ -156,6 +171,10 @@ class Queue:
             return os.stat(self._directory / name).st_ino == os.fstat(fd).st_ino
         except FileNotFoundError:
             return False
+
+
+def _owner(ticket: str) -> str:
+    return ticket.rpartition("-")[2]
 
 
 def written(holder: Holder) -> bytes:

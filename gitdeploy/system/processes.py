@@ -19,6 +19,7 @@ __all__ = ["Process", "all_are_seen", "ancestors", "running"]
 _TICKS_A_SECOND: Final = os.sysconf("SC_CLK_TCK")
 # Fields of /proc/PID/stat, counted from the one after the program's name.
 _PARENT: Final = 1
+_THREADS: Final = 17
 _STARTED: Final = 19
 # Words of `Uid:` in /proc/PID/status: real, effective, saved, of the file system.
 _FILES_BELONG_TO: Final = 4
@@ -52,6 +53,19 @@ class Process:
         """Who started it; 0: nobody, or it has ended."""
         fields = self._fields()
         return int(fields[_PARENT]) if fields else 0
+
+    @property
+    def name(self) -> str:
+        """The first letters of its program's name; empty for one that has ended."""
+        with suppress(OSError):
+            return os.fsdecode(self._place("comm").read_bytes().removesuffix(b"\n"))
+        return ""
+
+    @property
+    def threads(self) -> int:
+        """How many threads it has; 0: it has ended."""
+        fields = self._fields()
+        return int(fields[_THREADS]) if fields else 0
 
     @property
     def started_s(self) -> float | None:

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-__all__ = ["interrupt_on_termination", "undisturbed"]
+__all__ = ["asked_to_stop", "disturbable", "interrupt_on_termination", "undisturbed"]
 
-_ASKING: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_ASKING: Final = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
 
 
 def interrupt_on_termination() -> None:
@@ -19,9 +19,35 @@ def interrupt_on_termination() -> None:
 
 @contextmanager
 def undisturbed() -> Iterator[None]:
-    """Keep requests to stop waiting until the body is done (sigprocmask(2))."""
+    """Keep requests to stop waiting until the body is done (sigprocmask(2)).
+
+    What nobody has heard by then (`asked_to_stop`, `disturbable`) came too late.
+    """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _ASKING)
     try:
         yield
     finally:
+        if not before >= _ASKING:
+            while signal.sigtimedwait(_ASKING, 0):
+                pass
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def disturbable() -> Iterator[None]:
+    """Hear requests to stop in the body, those too that were kept waiting.
+
+    Raises:
+        KeyboardInterrupt: Somebody wants us to stop.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    try:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _ASKING)
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def asked_to_stop() -> bool:
+    """Return whether a request to stop is kept waiting."""
+    return bool(signal.sigpending() & _ASKING)

@@ -185,6 +185,13 @@ class Work:
         return {"GIT_AUTHOR_DATE": now, "GIT_COMMITTER_DATE": now}
 
 
+def told(pushing: Popen[bytes], timeout_s: float = 60) -> Push:
+    """Wait for a push under way, and return what came of it."""
+    printed = pushing.communicate(timeout=timeout_s)
+    out, err = (text.decode("utf-8", "surrogateescape") for text in printed)
+    return Push(pushing.returncode, err, _statuses(out))
+
+
 def _push_words(refspecs: Iterable[str], options: Iterable[str]) -> list[str]:
     chosen = [f"--push-option={option}" for option in options]
     return ["push", "--porcelain", *chosen, REMOTE, *refspecs]
