@@ -1,6 +1,6 @@
 """How a ref is accepted or declined: before it moved, or after git moved it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from gitdeploy.model import RefUpdate
@@ -37,8 +37,12 @@ class Acceptance(Protocol):
             RefsMoved: A ref is not where it was.
         """
 
-    def decline(self, update: RefUpdate) -> bool:
-        """Make the ref hold what it held before; return whether it had moved."""
+    def decline(self, update: RefUpdate) -> str | None:
+        """Make the ref hold what it held before.
+
+        Returns:
+            What it holds again; None where it had not moved, or stays as it is.
+        """
 
     def take_back(self, update: RefUpdate) -> None:
         """Make the ref hold what it held before, although it was accepted."""
@@ -83,21 +87,36 @@ class Gate:
                 return f"{update.short} has moved on: it is at {there[:7]} by now"
         return ""
 
-    def decline(self, _update: RefUpdate) -> bool:
+    def decline(self, _update: RefUpdate) -> str | None:
         """See `Acceptance`; the ref has not moved."""
-        return False
+        return None
 
     def take_back(self, update: RefUpdate) -> None:
         """See `Acceptance`."""
-        _put_back(self._repository, update)
+        _put_back(self._repository, update, update.old)
 
 
 class Afterwards:
-    """post-receive: git has moved the refs; we put back what cannot be deployed."""
+    """post-receive: git has moved the refs; we put back what cannot be deployed.
 
-    def __init__(self, repository: Repository, *, put_back: bool = True) -> None:
+    While we judge a push, git takes further ones. A branch that has moved forward
+    over ours has taken ours along: ours goes live now, and its turn comes next.
+    """
+
+    def __init__(
+        self,
+        repository: Repository,
+        value_before: Callable[[RefUpdate], str] | None = None,
+    ) -> None:
+        """Judge refs that have moved.
+
+        Args:
+            repository: Whose refs.
+            value_before: What a ref shall hold where its update is declined; None:
+                it stays as it is.
+        """
         self._repository = repository
-        self._may_put_back = put_back
+        self._value_before = value_before
 
     def catch_up(self, updates: Sequence[RefUpdate]) -> list[RefUpdate]:
         """See `Acceptance`; the refs have moved as they were pushed."""
@@ -107,29 +126,37 @@ class Afterwards:
         """See `Acceptance`."""
         have = self._repository.refs(*(update.ref for update in updates))
         for update in updates:
-            there = have.get(update.ref)
-            if there != (None if update.deletes else update.new):
-                holds = f"is at {there[:7]} by now" if there else "is gone by now"
+            there = have.get(update.ref, "0" * len(update.new))
+            if there != update.new and not self._has_gone_on(update, there):
+                gone = not there.strip("0")
+                holds = "is gone by now" if gone else f"is at {there[:7]} by now"
                 raise Superseded(f"superseded: {update.short} {holds}")
+
+    def _has_gone_on(self, update: RefUpdate, there: str) -> bool:
+        is_branch = update.ref.startswith("refs/heads/")
+        return is_branch and self._repository.contains(there, update.new)
 
     def accept(self, updates: Sequence[RefUpdate]) -> None:
         """See `Acceptance`."""
         self.check(updates)
         self._repository.sync()
 
-    def decline(self, update: RefUpdate) -> bool:
+    def decline(self, update: RefUpdate) -> str | None:
         """See `Acceptance`."""
-        return self._may_put_back and _put_back(self._repository, update)
+        if self._value_before is None:
+            return None
+        return _put_back(self._repository, update, self._value_before(update))
 
     def take_back(self, update: RefUpdate) -> None:
         """See `Acceptance`."""
         self.decline(update)
 
 
-def _put_back(repository: Repository, update: RefUpdate) -> bool:
+def _put_back(repository: Repository, update: RefUpdate, value: str) -> str | None:
     """Undo an update; a ref that has moved on is left to its newer push."""
+    back = RefUpdate(update.ref, update.new, value)
     try:
-        repository.move([update.reversed()], why="put back")
+        repository.move([back], why="put back")
     except (RefsMoved, OSError):
-        return False
-    return True
+        return None
+    return value

@@ -72,8 +72,8 @@ class Attempt:
     failure: ReleaseFailed | None = None
     timings: tuple[tuple[str, float], ...] = ()
     """Each timed stage of its preparation, with its seconds."""
-    put_back: bool = False
-    """Whether the ref had moved and was made what it was before."""
+    put_back: str | None = None
+    """What its ref holds again, where it had moved and was put back."""
     verdict: Verdict | None = None
 
     @property

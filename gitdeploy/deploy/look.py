@@ -30,11 +30,11 @@ _ALL: Final = -1
 
 def status(app: App) -> Shape:
     """Return what is live, and what stands in the way of the next push."""
-    from gitdeploy.deploy.recover import missed
+    from gitdeploy.deploy.recover import unheard
 
     freeze, running = app.ledger.freeze, holder(app.layout.lock)
     unfinished = app.ledger.deployments.unfinished()
-    unseen = missed(app)
+    unseen = unheard(app)
     return {
         "app": app.name,
         "repository": str(app.layout.repository),

@@ -16,7 +16,7 @@ from gitdeploy.deploy.app import App
 from gitdeploy.deploy.facts import Source, read_source, read_sources
 from gitdeploy.deploy.flow import Flow
 from gitdeploy.deploy.judge import OPTIONS, Push, judge, refused_together
-from gitdeploy.deploy.recover import locked, missed
+from gitdeploy.deploy.recover import locked, unheard
 from gitdeploy.deploy.report import Report
 from gitdeploy.errors import GitdeployError, UsageError
 from gitdeploy.model import Verdict
@@ -25,7 +25,6 @@ from gitdeploy.system import clock
 __all__ = ["OPTIONS", "Push", "plan_ref", "receive", "settle"]
 
 _WAIT_S: Final = 1800.0
-_HEARD_S: Final = 60.0
 
 
 def receive(
@@ -104,13 +103,11 @@ def _refuse_all(app: App, push: Push, report: Report, limit: int) -> list[Verdic
 def _tell_what_was_missed(app: App, report: Report) -> None:
     """Tell which refs moved without a deployment.
 
-    Without the gate a ref moves before its push is heard of; a moment later it counts.
+    Without the gate a ref moves before its push is heard: git may be about to tell.
     """
-    unseen = missed(app)
-    if app.ledger.setting("gate") == "no":
-        moved_ago_s = app.repository.moved_ago_s
-        unseen = [update for update in unseen if moved_ago_s(update.ref) > _HEARD_S]
-    wording.unseen(app, report, unseen)
+    found = unheard(app)
+    if found and (app.ledger.setting("gate") != "no" or not app.repository.receives()):
+        wording.unseen(app, report, found)
 
 
 def _groups(sources: Sequence[Source], *, atomic: bool) -> Iterator[Sequence[Source]]:

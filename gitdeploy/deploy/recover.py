@@ -10,11 +10,11 @@ from gitdeploy.deploy.prune import finish_pruning
 from gitdeploy.deploy.relocate import finish_relocating
 from gitdeploy.deploy.reserve import give_up_reserve, keep_reserve
 from gitdeploy.ledger import loads
-from gitdeploy.lock import lock_held
+from gitdeploy.lock import holder, lock_held, waiting
 from gitdeploy.model import Deployment, RefUpdate, VerdictWord
 from gitdeploy.system import clock
 
-__all__ = ["locked", "missed", "recover", "working_on"]
+__all__ = ["locked", "missed", "recover", "unheard", "working_on"]
 
 
 @contextmanager
@@ -108,6 +108,13 @@ def missed(app: App) -> list[RefUpdate]:
         for ref in sorted({*last, *have})
         if _differ(last.get(ref, nothing), have.get(ref, nothing))
     ]
+
+
+def unheard(app: App) -> list[RefUpdate]:
+    """Return what of `missed` nobody brings who works on the app or waits to."""
+    known = [*waiting(app.layout.lock), holder(app.layout.lock)]
+    brought = {pair for one in known if one for pair in one.wants.items()}
+    return [update for update in missed(app) if (update.ref, update.new) not in brought]
 
 
 def _end_steps_of(directory: Path) -> None:

@@ -57,7 +57,7 @@ def repair(app: App, report: Report, *, deploys: bool = True) -> list[str]:
             *done,
             "refs that moved unseen are not deployed while the app is locked",
         ]
-    acceptance = Afterwards(app.repository, put_back=False)
+    acceptance = Afterwards(app.repository)
     for verdict in settle(app, Push(updates), acceptance, report):
         done.append(f"{verdict.update.short} had moved unseen: {verdict.word}")
         if verdict.word == "refused" and _by_the_rules(app, verdict.update):

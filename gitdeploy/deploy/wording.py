@@ -151,10 +151,9 @@ def _said_no(app: App, report: Report, attempt: Attempt, word: str) -> None:
     if attempt.release and failure:
         number = attempt.release.number
         report.copyable("full log", f"gitdeploy logs {app.name} {number}")
-    if attempt.put_back:
-        update = attempt.update
-        was = "is gone" if update.creates else f"is at {update.old[:7]}"
-        report.line("put back", f"{update.short} {was} again")
+    if (held := attempt.put_back) is not None:
+        was = f"is at {held[:7]}" if held.strip("0") else "is gone"
+        report.line("put back", f"{attempt.update.short} {was} again")
     if word != "superseded":
         report.line("still live", _live(app))
 

@@ -13,6 +13,7 @@ from gitdeploy.deploy.tidy import tidy_up
 from gitdeploy.door import guarded
 from gitdeploy.hooks import app_here, report_to_pusher
 from gitdeploy.model import RefUpdate
+from gitdeploy.system.signals import undisturbed
 
 __all__ = ["main"]
 
@@ -42,8 +43,9 @@ def _deploy_the_rest(
     from gitdeploy.deploy.acceptance import Afterwards
     from gitdeploy.deploy.push import Push, receive
 
-    acceptance = Afterwards(app.repository)
-    verdicts = receive(app, Push(rest, options), acceptance, report)
+    acceptance = Afterwards(app.repository, app.ledger.deployments.value_before)
+    with undisturbed():
+        verdicts = receive(app, Push(rest, options), acceptance, report)
     return all(verdict.accepted for verdict in verdicts)
 
 

@@ -25,6 +25,12 @@ SELECT max(CASE WHEN old = ? AND new = ? THEN id END) AS this,
 FROM deployment WHERE ref = ? AND {_REF_MOVED}
 """  # noqa: S608 - ours
 
+_LATEST_TO: Final = f"""
+SELECT id, old, {_REF_MOVED} AS accepted FROM deployment
+WHERE ref = ? AND new = ? AND state = 'ended' AND id < ? ORDER BY id DESC LIMIT 1
+"""  # noqa: S608 - ours
+_LAST_ID: Final = 2**63 - 1
+
 
 class Deployments:
     """The table `deployment`; rows are added and ended, never removed."""
@@ -166,6 +172,19 @@ class Deployments:
         row = self._database.row(_JUDGED, old, new, old, new, ref)
         assert row is not None
         return row["this"] is not None and row["this"] > (row["back"] or 0)
+
+    def value_before(self, update: RefUpdate) -> str:
+        """Return what a ref shall hold again where an update of it is declined.
+
+        That is what it held before; but where git had let the update come on top of
+        others that were declined in the end, what it held before those.
+        """
+        value, id_ = update.old, _LAST_ID
+        while row := self._database.row(_LATEST_TO, update.ref, value, id_):
+            if row["accepted"]:
+                break
+            value, id_ = str(row["old"]), row["id"]
+        return value
 
     def last_values(self) -> dict[str, str]:
         """Return for every ref the value that the latest accepted event gave it."""

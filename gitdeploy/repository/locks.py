@@ -149,6 +149,16 @@ class Locks(Objects):
         files.remove_file(lock.path)
         return True
 
+    def receives(self) -> bool:
+        """Return whether git takes another push than the one that we serve."""
+        serving, places = processes.ancestors(), self._places()
+        return any(
+            _git_command(process.arguments) == "receive-pack"
+            and process.pid not in serving
+            and _works_in(process, places)
+            for process in processes.running()
+        )
+
     def _in_the_way(self, stderr: str) -> GitLock | None:
         """Return the lock file that git complained of, if it is still there."""
         match = _IN_THE_WAY.search(stderr)

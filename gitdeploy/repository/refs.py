@@ -1,7 +1,5 @@
 """The repository's refs: read as they are, moved by compare-and-swap only."""
 
-import math
-import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
@@ -10,7 +8,7 @@ from gitdeploy.errors import SystemFailed
 from gitdeploy.model import RefUpdate
 from gitdeploy.repository.locks import GitLocked, Locks
 from gitdeploy.repository.objects import object_of
-from gitdeploy.system import clock, files
+from gitdeploy.system import files
 from gitdeploy.system.process import CommandFailed
 
 __all__ = ["Refs", "RefsMoved"]
@@ -70,13 +68,6 @@ class Refs(Locks):
         return self.refs(update.ref).get(update.ref, _NO_ID) == (
             _NO_ID if update.deletes else update.new
         )
-
-    def moved_ago_s(self, ref: str) -> float:
-        """Return how long ago a ref moved, as far as its log tells; else very long."""
-        try:
-            return clock.age_s(os.stat(self.path / "logs" / ref).st_mtime)
-        except OSError:  # it has no log; a deleted ref loses its own
-            return math.inf
 
     def contains(self, commit: str, earlier: str) -> bool:
         """Return whether a commit has an earlier one in its history, or is it."""
