@@ -24,7 +24,7 @@ from crash.syscalls import BySyscall
 __all__ = ["KINDS", "Kind"]
 
 
-_MOST_PAIRS = 1000
+_MOST_PAIRS = 300
 
 
 class Kind(Protocol):
