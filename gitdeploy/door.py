@@ -12,7 +12,7 @@ from typing import Final
 
 from gitdeploy.errors import GitdeployError
 from gitdeploy.system.client import Client
-from gitdeploy.system.files import blamed
+from gitdeploy.system.disk import blamed
 from gitdeploy.system.signals import interrupt_on_termination
 from gitdeploy.system.surroundings import Surroundings
 from gitdeploy.system.terminal import printable

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from gitdeploy.errors import StateError
-from gitdeploy.system import files
+from gitdeploy.system import disk, files
 
 __all__ = ["check", "read", "show"]
 
@@ -48,7 +48,7 @@ def check(target: Path, names: Iterable[str]) -> None:
         StateError: Something that is not a link has a name; it is not ours.
         PermissionError: We may not write to the directory.
     """
-    files.check_writable(target)
+    disk.check_writable(target)
     for path in (target / name for name in names):
         if os.path.lexists(path) and not path.is_symlink():
             raise StateError(

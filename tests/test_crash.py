@@ -202,6 +202,7 @@ OF_PATHS = {
 NOT_OUR_DISK = {
     "system/client.py: os.write": "the pusher's pipe",
     "door.py: os.open": "the null device, when who reads us is gone",
+    "system/flock.py: os.open": "to see whether a file is held",
 }
 
 

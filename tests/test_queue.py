@@ -16,7 +16,7 @@ from support.held import until
 
 from gitdeploy.errors import LockHeld
 from gitdeploy.lock import Holder, cancel, holder, lock_held, queue, waiting
-from gitdeploy.system import files
+from gitdeploy.system import files, flock
 
 # Waits for the lock and keeps it until its input ends; tells what it is told.
 WAIT = """
@@ -239,7 +239,7 @@ def test_only_the_living_and_only_complete_tickets_are_shown(path):
     place = path.with_name("queue")
     place.mkdir()
     fd = files.open_to_hold(place / "00000000000000000007-7")
-    assert files.try_to_hold(fd)
+    assert flock.try_to_hold(fd)
     (place / "00000000000000000008-8").write_bytes(queue.written(ANYBODY))
     assert [one.by for one in waiting(path)] == ["somebody"]
     files.overwrite(fd, queue.written(ANYBODY))

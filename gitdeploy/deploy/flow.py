@@ -27,7 +27,7 @@ from gitdeploy.errors import (
 from gitdeploy.model import RefUpdate, Release, Verdict, VerdictWord
 from gitdeploy.repository import RefsMoved
 from gitdeploy.system import clock
-from gitdeploy.system.files import blamed
+from gitdeploy.system.disk import blamed
 from gitdeploy.system.signals import undisturbed
 
 __all__ = ["Flow"]

@@ -14,7 +14,7 @@ from gitdeploy.errors import Cancelled, GitdeployError, ReleaseFailed
 from gitdeploy.logs import Log
 from gitdeploy.model import Release
 from gitdeploy.shared import link_shared
-from gitdeploy.system import clock, files
+from gitdeploy.system import clock, disk, files
 from gitdeploy.system.signals import disturbable
 from gitdeploy.tree import Inspection
 
@@ -114,4 +114,4 @@ def _as_failure(
         return Cancelled("cancelled by a signal")
     if isinstance(error, GitdeployError):
         return ReleaseFailed(error.message, hint=error.hint)
-    return ReleaseFailed(files.blamed(error))
+    return ReleaseFailed(disk.blamed(error))

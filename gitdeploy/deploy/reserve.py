@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import Final
 
 from gitdeploy.deploy.app import App
-from gitdeploy.system import files
+from gitdeploy.system import disk, files
 
 __all__ = ["RESERVE_BYTES", "give_up_reserve", "keep_reserve"]
 
@@ -22,7 +22,7 @@ _PLENTY: Final = 4
 
 def give_up_reserve(app: App) -> None:
     """Remove the reserve if the disk has no room left for a roll back."""
-    free_bytes, free_inodes = files.room(app.layout.home)
+    free_bytes, free_inodes = disk.room(app.layout.home)
     if free_bytes < RESERVE_BYTES or free_inodes < _FILES:
         files.remove_tree(app.layout.reserve)
 
@@ -33,7 +33,7 @@ def keep_reserve(app: App) -> None:
     with suppress(OSError):  # next time
         if reserve.is_dir() and len(os.listdir(reserve)) == _FILES:
             return
-        free_bytes, free_inodes = files.room(app.layout.home)
+        free_bytes, free_inodes = disk.room(app.layout.home)
         if free_bytes > _PLENTY * RESERVE_BYTES and free_inodes > _PLENTY * _FILES:
             files.make_directory(reserve)
             for n in range(_FILES):

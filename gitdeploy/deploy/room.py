@@ -4,7 +4,7 @@ from gitdeploy.deploy.app import App
 from gitdeploy.deploy.prune import to_prune
 from gitdeploy.deploy.reserve import RESERVE_BYTES
 from gitdeploy.errors import ReleaseFailed
-from gitdeploy.system import files
+from gitdeploy.system import disk
 from gitdeploy.system.terminal import count, human_bytes
 from gitdeploy.tree import Inspection
 
@@ -20,8 +20,8 @@ def check_room(app: App, inspection: Inspection) -> None:
         ReleaseFailed: Bytes or inodes are missing; the message says how many, and
             what prune would free.
     """
-    free_bytes, free_inodes = files.room(app.layout.releases)
-    last_blocks = inspection.files * files.block_bytes(app.layout.releases) // 2
+    free_bytes, free_inodes = disk.room(app.layout.releases)
+    last_blocks = inspection.files * disk.block_bytes(app.layout.releases) // 2
     need_bytes = inspection.size_bytes + last_blocks
     if (missing := need_bytes + RESERVE_BYTES - free_bytes) > 0:
         raise ReleaseFailed(
@@ -42,7 +42,7 @@ def _way_out(app: App, missing_bytes: int, missing_inodes: int) -> str:
     """Return what to do: prune, where that would free enough."""
     frees_bytes = frees_inodes = 0
     for release in to_prune(app, 0):
-        held_bytes, held_inodes = files.held_by(app.directory(release))
+        held_bytes, held_inodes = disk.held_by(app.directory(release))
         frees_bytes += held_bytes
         frees_inodes += held_inodes
     frees = f"{human_bytes(frees_bytes)} and {count(frees_inodes, 'file')}"

@@ -14,7 +14,7 @@ from gitdeploy.layout import Layout, Public, check_app_name, colliding_app
 from gitdeploy.ledger import Ledger
 from gitdeploy.model import CHAINS
 from gitdeploy.repository import Repository
-from gitdeploy.system import files
+from gitdeploy.system import disk, files
 from gitdeploy.system.git import make_repository
 from gitdeploy.system.surroundings import Surroundings
 
@@ -189,6 +189,6 @@ class _writable:  # noqa: N801 - reads as a statement
     def __exit__(self, kind: object, error: object, trace: object) -> None:
         if isinstance(error, OSError):
             raise SystemFailed(
-                files.blamed(error) if error.filename else f"{self._path}: {error}",
+                disk.blamed(error) if error.filename else f"{self._path}: {error}",
                 hint=f"the user {os.geteuid()} must be able to write to it",
             ) from error

@@ -17,7 +17,7 @@ from gitdeploy.errors import GitdeployError, SystemFailed
 from gitdeploy.hooks import app_here, report_to_pusher
 from gitdeploy.hooks.pkt_line import read_lines, write_lines
 from gitdeploy.model import RefUpdate, Verdict
-from gitdeploy.system.files import blamed
+from gitdeploy.system.disk import blamed
 from gitdeploy.system.signals import undisturbed
 from gitdeploy.system.terminal import fit, printable
 

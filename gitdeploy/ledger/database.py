@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from gitdeploy.errors import StateError, SystemFailed
-from gitdeploy.system import files
+from gitdeploy.system import disk
 
 __all__ = ["Database", "way_out"]
 
@@ -93,7 +93,7 @@ class Database:
     def _hint(self) -> str:
         """Return what helps where the machine said no."""
         place = self.path.parent
-        free_bytes, _ = files.room(place)
+        free_bytes, _ = disk.room(place)
         if free_bytes < _LITTLE_BYTES:
             return f"the disk is full: df {place}"
         return f"gitdeploy doctor {place.name}"

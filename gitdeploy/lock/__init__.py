@@ -14,7 +14,7 @@ from typing import Final
 
 from gitdeploy.errors import LockHeld
 from gitdeploy.lock.queue import Holder, Queue, Ticket, described, written
-from gitdeploy.system import clock, files
+from gitdeploy.system import clock, files, flock
 from gitdeploy.system.signals import disturbable
 from gitdeploy.system.terminal import count
 
@@ -126,12 +126,12 @@ def _acquire(
     wait_s: float,
     tell: Callable[[str], None],
 ) -> None:
-    if not queue.waiting() and files.try_to_hold(fd):
+    if not queue.waiting() and flock.try_to_hold(fd):
         return
     with queue.ticket(me) as ticket:
         waited = clock.Stopwatch()
         told_s = -_TELL_AGAIN_S
-        while not (ticket.is_next() and files.try_to_hold(fd)):
+        while not (ticket.is_next() and flock.try_to_hold(fd)):
             if waited.seconds >= max(wait_s, _GLIMPSE_S):
                 raise LockHeld(
                     f"{_whom(path)} holds the lock",

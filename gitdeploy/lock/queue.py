@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Final
 
-from gitdeploy.system import clock, files
+from gitdeploy.system import clock, files, flock
 from gitdeploy.system.terminal import human_time
 
 __all__ = ["Holder", "Queue", "Ticket", "described", "written"]
@@ -100,7 +100,7 @@ class Queue:
 
     def is_alive(self, name: str) -> bool:
         """Return whether the owner of a ticket still waits."""
-        return files.is_held(self._directory / name)
+        return flock.is_held(self._directory / name)
 
     def clear_away(self, name: str) -> None:
         """Remove a ticket that is not needed any more."""
@@ -160,7 +160,7 @@ class Queue:
             while True:
                 name = f"{time.monotonic_ns():020d}-{me.pid}"
                 fd = files.open_to_hold(self._directory / name)
-                if files.try_to_hold(fd) and self._still_there(name, fd):
+                if flock.try_to_hold(fd) and self._still_there(name, fd):
                     files.overwrite(fd, written(me))
                     return name, fd
                 os.close(fd)  # taken for dead before it was held
@@ -188,7 +188,7 @@ def described(path: Path) -> Holder | None:
 
     Its holder may be just about to write who it is.
     """
-    if not files.is_held(path):
+    if not flock.is_held(path):
         return None
     try:
         return Holder(**json.loads(path.read_bytes()))

@@ -4,13 +4,8 @@ What is written is complete before its name appears: beside, sync, rename, sync 
 directory (rename(2), fsync(2)). Nothing here follows a link or recurses.
 """
 
-import errno
-import fcntl
 import itertools
 import os
-import pwd
-import stat
-import sys
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -19,14 +14,9 @@ from typing import Final
 __all__ = [
     "append",
     "beside",
-    "blamed",
-    "block_bytes",
     "change_mode",
-    "check_writable",
     "copy",
     "create_whole",
-    "held_by",
-    "is_held",
     "link_below",
     "make_directory",
     "move_up",
@@ -39,10 +29,8 @@ __all__ = [
     "remove_tree",
     "replace_file",
     "replace_link",
-    "room",
     "sync_directory",
     "sync_filesystems",
-    "try_to_hold",
     "write_whole",
 ]
 
@@ -90,23 +78,6 @@ def write_whole(path: Path, data: bytes, mode: int = 0o644, *, group: int = -1) 
 def open_to_hold(path: Path) -> int:
     """Return a descriptor of a file to be held locked, made where it is missing."""
     return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-
-
-def try_to_hold(fd: int) -> bool:
-    """Hold an open file until it is closed, unless somebody does (flock(2))."""
-    return _locked(fd, fcntl.LOCK_EX)
-
-
-def is_held(path: Path) -> bool:
-    """Return whether a process that lives holds a file; a missing one nobody does."""
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return False
-    try:
-        return not _locked(fd, fcntl.LOCK_SH)
-    finally:
-        os.close(fd)
 
 
 def open_to_append(path: Path, mode: int) -> int:
@@ -275,79 +246,6 @@ def link_below(base: Path, relative: str, target: str) -> None:
         os.close(fd)
 
 
-def blamed(error: OSError) -> str:
-    """Return what the kernel said and the place it said it of.
-
-    For a call with two names, such as symlink(2), that is the one to be made. Where a
-    right is missing: whose the place is, and who we are.
-    """
-    where = error.filename2 or error.filename
-    said = error.strerror or str(error)
-    if not where or isinstance(where, int):
-        return said
-    path = Path(os.fsdecode(where))
-    whose = _whose(path) if isinstance(error, PermissionError) else ""
-    return f"{path}: {said}{whose}"
-
-
-def _whose(path: Path) -> str:
-    there = path if os.path.lexists(path) else path.parent
-    try:
-        status = os.lstat(there)
-    except OSError:  # it cannot even be looked at
-        return ""
-    mode = stat.S_IMODE(status.st_mode)
-    return (
-        f"; {there.name} belongs to {_user(status.st_uid)}, mode {mode:o}, and we are"
-        f" {_user(os.geteuid())}"
-    )
-
-
-def _user(uid: int) -> str:
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return f"user {uid}"
-
-
-def check_writable(directory: Path) -> None:
-    """Say nothing if names can be made in a directory.
-
-    Raises:
-        PermissionError: We have no right to, or the disk is mounted read-only.
-    """
-    if not os.access(directory, os.W_OK | os.X_OK):
-        raise PermissionError(errno.EACCES, "cannot be written to", str(directory))
-
-
-def room(path: Path) -> tuple[int, int]:
-    """Return what the file system of `path` has free for us: bytes and inodes."""
-    free = os.statvfs(path)
-    inodes = free.f_favail if free.f_files else sys.maxsize  # btrfs counts none
-    return free.f_bavail * free.f_frsize, inodes
-
-
-def block_bytes(path: Path) -> int:
-    """Return in which steps the file system of `path` gives space to a file."""
-    return os.statvfs(path).f_frsize
-
-
-def held_by(top: Path) -> tuple[int, int]:
-    """Return what removing a directory would free: bytes and inodes."""
-    bytes_, inodes = 0, 0
-    pending = [top] if top.is_dir() else []
-    while pending:
-        for entry in _children(pending.pop()):
-            status = entry.stat(follow_symlinks=False)
-            if entry.is_dir(follow_symlinks=False):
-                pending.append(Path(entry.path))
-            elif status.st_nlink > 1:
-                continue  # it has another name elsewhere
-            bytes_ += status.st_blocks * 512  # stat(2): whatever the block size is
-            inodes += 1
-    return bytes_, inodes
-
-
 def occupy(path: Path, size_bytes: int) -> None:
     """Let a file hold space of the disk, whatever stands in it (posix_fallocate(3))."""
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -384,14 +282,6 @@ def sync_filesystems(paths: Iterable[Path]) -> None:
                 raise OSError(errno, os.strerror(errno), str(path))
         finally:
             os.close(fd)
-
-
-def _locked(fd: int, kind: int) -> bool:
-    try:
-        fcntl.flock(fd, kind | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def _children(directory: Path) -> list[os.DirEntry[str]]:

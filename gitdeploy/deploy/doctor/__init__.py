@@ -24,7 +24,7 @@ from gitdeploy.deploy.report import Report
 from gitdeploy.errors import GitdeployError
 from gitdeploy.lock import holder, lock_held
 from gitdeploy.repository import GATE
-from gitdeploy.system.files import blamed
+from gitdeploy.system.disk import blamed
 
 __all__ = ["Examined", "Finding", "examine", "heal"]
 

@@ -6,7 +6,7 @@ from typing import Final
 from gitdeploy.deploy.app import App
 from gitdeploy.deploy.doctor.finding import Finding
 from gitdeploy.deploy.receiving import GATE_FROM, git_version
-from gitdeploy.system import files
+from gitdeploy.system import disk
 from gitdeploy.system.terminal import human_bytes
 
 __all__ = ["findings", "little_room"]
@@ -19,7 +19,7 @@ _SOUND_GIT: Final = (2, 39, 5)
 def findings(app: App) -> Iterator[Finding]:
     """Yield notes about the disk and about git."""
     for path in (app.layout.home, app.layout.repository):
-        if path.is_dir() and (short := little_room(*files.room(path))):
+        if path.is_dir() and (short := little_room(*disk.room(path))):
             yield Finding(
                 "disk-nearly-full",
                 f"the disk of {path} has only {short} left",

@@ -1,0 +1,85 @@
+"""What the disk has room for, what it lets us write to, and whose a place is."""
+
+import errno
+import os
+import pwd
+import stat
+import sys
+from pathlib import Path
+
+__all__ = ["blamed", "block_bytes", "check_writable", "held_by", "room"]
+
+
+def blamed(error: OSError) -> str:
+    """Return what the kernel said and the place it said it of.
+
+    For a call with two names, such as symlink(2), that is the one to be made. Where a
+    right is missing: whose the place is, and who we are.
+    """
+    where = error.filename2 or error.filename
+    said = error.strerror or str(error)
+    if not where or isinstance(where, int):
+        return said
+    path = Path(os.fsdecode(where))
+    whose = _whose(path) if isinstance(error, PermissionError) else ""
+    return f"{path}: {said}{whose}"
+
+
+def _whose(path: Path) -> str:
+    there = path if os.path.lexists(path) else path.parent
+    try:
+        status = os.lstat(there)
+    except OSError:  # it cannot even be looked at
+        return ""
+    mode = stat.S_IMODE(status.st_mode)
+    return (
+        f"; {there.name} belongs to {_user(status.st_uid)}, mode {mode:o}, and we are"
+        f" {_user(os.geteuid())}"
+    )
+
+
+def _user(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"user {uid}"
+
+
+def check_writable(directory: Path) -> None:
+    """Say nothing if names can be made in a directory.
+
+    Raises:
+        PermissionError: We have no right to, or the disk is mounted read-only.
+    """
+    if not os.access(directory, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, "cannot be written to", str(directory))
+
+
+def room(path: Path) -> tuple[int, int]:
+    """Return what the file system of `path` has free for us: bytes and inodes."""
+    free = os.statvfs(path)
+    inodes = free.f_favail if free.f_files else sys.maxsize  # btrfs counts none
+    return free.f_bavail * free.f_frsize, inodes
+
+
+def block_bytes(path: Path) -> int:
+    """Return in which steps the file system of `path` gives space to a file."""
+    return os.statvfs(path).f_frsize
+
+
+def held_by(top: Path) -> tuple[int, int]:
+    """Return what removing a directory would free: bytes and inodes."""
+    bytes_, inodes = 0, 0
+    pending = [top] if top.is_dir() else []
+    while pending:
+        with os.scandir(pending.pop()) as entries:
+            found = list(entries)
+        for entry in found:
+            status = entry.stat(follow_symlinks=False)
+            if entry.is_dir(follow_symlinks=False):
+                pending.append(Path(entry.path))
+            elif status.st_nlink > 1:
+                continue  # it has another name elsewhere
+            bytes_ += status.st_blocks * 512  # stat(2): whatever the block size is
+            inodes += 1
+    return bytes_, inodes

@@ -1,0 +1,32 @@
+"""Files held locked: the kernel frees them when their holder is gone (flock(2))."""
+
+import fcntl
+import os
+from pathlib import Path
+
+__all__ = ["is_held", "try_to_hold"]
+
+
+def try_to_hold(fd: int) -> bool:
+    """Hold an open file until it is closed, unless somebody does (flock(2))."""
+    return _locked(fd, fcntl.LOCK_EX)
+
+
+def is_held(path: Path) -> bool:
+    """Return whether a process that lives holds a file; a missing one nobody does."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        return not _locked(fd, fcntl.LOCK_SH)
+    finally:
+        os.close(fd)
+
+
+def _locked(fd: int, kind: int) -> bool:
+    try:
+        fcntl.flock(fd, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
