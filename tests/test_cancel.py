@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from support import process
 from support.git import Work, told
-from support.held import Held, at_work, ended, events, until
+from support.held import Held, at_work, blocked_after, ended, events, until
 from support.server import Server
 
 from gitdeploy.lock import holder, waiting
@@ -48,19 +48,6 @@ def all_is_as_before(server: Server, work: Work) -> None:
     assert server.status()["pending"] is False
     work.commit("next", **{"deploy.toml": "", "index.html": "next"})
     assert work.push("main").code == 0
-
-
-@contextmanager
-def blocked_after(server: Server, ref: str, held: Held) -> Iterator[None]:
-    """Let git wait for the test each time after it has moved a ref."""
-    hook = server.repo() / "hooks" / "reference-transaction"
-    hook.write_text(
-        "#!/bin/sh\n"
-        f"[ \"$1\" = committed ] && grep -q ' {ref}$' || exit 0\n{held.words}\n"
-    )
-    hook.chmod(0o755)
-    yield
-    hook.unlink()
 
 
 def test_cancel_stops_what_is_not_shown_yet(

@@ -3,7 +3,8 @@
 import errno
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -56,6 +57,19 @@ class Held:
             if error.errno != errno.ENXIO:
                 raise
             return None
+
+
+@contextmanager
+def blocked_after(server: Server, ref: str, held: Held) -> Iterator[None]:
+    """Let git wait for the test each time after it has moved a ref."""
+    hook = server.repo() / "hooks" / "reference-transaction"
+    hook.write_text(
+        "#!/bin/sh\n"
+        f"[ \"$1\" = committed ] && grep -q ' {ref}$' || exit 0\n{held.words}\n"
+    )
+    hook.chmod(0o755)
+    yield
+    hook.unlink()
 
 
 def until(condition: Callable[[], T | None], what: str, within_s: float = 0) -> T:
