@@ -18,6 +18,8 @@ from support.held import Held, at_work, blocked_after, ended, events, until
 from support.server import Server
 
 from gitdeploy.lock import holder, waiting
+from gitdeploy.system.process import run
+from gitdeploy.system.processes import Process
 
 
 @pytest.fixture
@@ -202,6 +204,17 @@ def test_a_signal_to_a_hook_that_waits_is_answered(
         assert told(building).code == 0
     assert shop.refs()["refs/heads/main"] == first
     assert "refs/tags/v1" not in shop.refs()
+
+
+def test_a_program_that_works_for_one_who_is_stopped_is_stopped_too(
+    tmp_path: Path,
+) -> None:
+    """A checkout, say, which would go on writing into a release that has failed."""
+    words = f"echo $$ > {tmp_path}/pid; kill -INT $PPID; exec sleep 60"
+    with pytest.raises(KeyboardInterrupt):
+        run(["sh", "-c", words], env=dict(os.environ))
+    pid = int((tmp_path / "pid").read_text())
+    until(lambda: not Process(pid).name, "it has ended")
 
 
 def test_logs_follow_a_deployment_to_its_verdict_after_its_pusher_has_gone(

@@ -50,7 +50,7 @@ def run(
     keeps: Sequence[int] = (),
     timeout_s: float | None = None,
 ) -> bytes:
-    """Run a program to its end and return what it wrote to stdout.
+    """Run a program to its end, or to ours, and return what it wrote to stdout.
 
     Args:
         argv: As for `start`.
@@ -80,6 +80,10 @@ def run(
         except subprocess.TimeoutExpired as error:
             os.killpg(process.pid, signal.SIGKILL)
             raise TookTooLong(argv, error.timeout) from None
+        except BaseException:  # whoever stops us stops it too
+            process.kill()
+            process.wait()
+            raise
     if process.returncode:
         raise CommandFailed(argv, process.returncode, stdout, stderr)
     return stdout
