@@ -7,8 +7,9 @@ import os
 import re
 
 from crash.activities import Activity
-from crash.failpoints import Point, points_of
+from crash.failpoints import points_of
 from crash.strace import calls_of
+from crash.watching import Point
 from crash.world import World
 
 __all__ = ["escaped", "strays"]

@@ -20,7 +20,7 @@ from typing import Literal, NamedTuple
 
 from support import process
 
-from crash.activities import Deed, PushOf, Verb
+from crash.deeds import Deed, PushOf, Verb
 from crash.inside import Ended, end_all
 from crash.world import World, python
 
@@ -153,7 +153,7 @@ def _straced(deed: Deed, world: World, actor: Actor, options: list[str]) -> Ende
         return Ended(done.returncode, done.stdout, done.stderr)
     assert isinstance(deed, PushOf)
     if actor == "self":
-        with_hook = _wrapped(world, words)
+        with_hook = _wrapped(world, deed.hook, words)
         ended = deed.really(world)
         with_hook.unwrap()
         return ended
@@ -163,12 +163,12 @@ def _straced(deed: Deed, world: World, actor: Actor, options: list[str]) -> Ende
 
 
 class _wrapped:  # noqa: N801 - reads as a statement
-    """The gate's hook, its Python under strace: repeatable, and leaving no caches."""
+    """A hook, its Python under strace: repeatable, and leaving no caches."""
 
-    def __init__(self, world: World, words: list[str]) -> None:
-        self._hook = world.repository / "hooks" / "proc-receive"
+    def __init__(self, world: World, hook: str, words: list[str]) -> None:
+        self._hook = world.repository / "hooks" / hook
         self._original = self._hook.read_bytes()
-        stub = str(SOURCE / "hooks" / "proc-receive")
+        stub = str(SOURCE / "hooks" / hook)
         command = shlex.join([*words, *python()[:-2], stub])
         self._hook.write_text(f"#!/bin/sh\nPYTHONHASHSEED=0 exec {command}\n")
         os.utime(self._hook)

@@ -4,8 +4,9 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from crash.activities import Activity, PushOf
+from crash.activities import Activity
 from crash.beginnings import Beginning
+from crash.deeds import PushOf
 from crash.inside import end_all
 from crash.judging import judge_error, judge_killed
 from crash.places import copy_of
