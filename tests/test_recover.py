@@ -4,6 +4,7 @@ import os
 import select
 import shutil
 import signal
+import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -17,6 +18,7 @@ from support.shop import ref_locked, staged
 from gitdeploy.deploy.app import App
 from gitdeploy.door import surroundings
 from gitdeploy.ledger import dumps
+from gitdeploy.lock import holder
 from gitdeploy.model import Entry, RefUpdate
 
 
@@ -400,3 +402,35 @@ def test_without_the_gate_the_next_push_tells_what_moved_unseen(
     server.gitdeploy("repair", "shop")
     assert server.status()["pending"] is False
     assert server.link("shop") is not None
+
+
+# Works on an app until a git of its own has read all of a pipe.
+READ = """
+import os, sys
+from pathlib import Path
+from gitdeploy.deploy.app import App
+from gitdeploy.deploy.recover import locked
+from gitdeploy.door import surroundings
+
+root, pipe = sys.argv[1:]
+app = App.open(Path(root), "shop", surroundings(os.environ), "ada")
+with locked(app, "read", wait_s=0, tell=print):
+    app.repository.git("hash-object", pipe)
+"""
+
+
+def test_nobody_is_let_in_before_the_git_of_a_killed_holder_has_ended(
+    server: Server, work: Work, tmp_path: Path
+) -> None:
+    """It may be just about to move a ref, behind the back of whoever comes next."""
+    work.commit("one", a="one")
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with process.started(sys.executable, "-c", READ, server.root, pipe) as holds:
+        with pipe.open("w") as writer:  # opened when git has it open to read
+            holds.kill()
+            holds.wait(30)
+            assert holder(server.root / "shop" / "lock") is not None
+            writer.write("all")
+        assert work.push("main").code == 0
+    assert server.link("shop-staging") is not None
