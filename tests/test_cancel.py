@@ -210,9 +210,9 @@ def test_a_program_that_works_for_one_who_is_stopped_is_stopped_too(
     tmp_path: Path,
 ) -> None:
     """A checkout, say, which would go on writing into a release that has failed."""
-    words = f"echo $$ > {tmp_path}/pid; kill -INT $PPID; exec sleep 60"
+    words = f"read go; echo $$ > {tmp_path}/pid; kill -INT $PPID; exec sleep 60"
     with pytest.raises(KeyboardInterrupt):
-        run(["sh", "-c", words], env=dict(os.environ))
+        run(["sh", "-c", words], env=dict(os.environ), stdin=b"go\n")
     pid = int((tmp_path / "pid").read_text())
     until(lambda: not Process(pid).name, "it has ended")
 
