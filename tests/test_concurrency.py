@@ -390,7 +390,7 @@ def test_a_roll_back_and_a_push_at_once_come_one_after_the_other(
     words = [sys.executable, "-m", "gitdeploy", "rollback", "shop", "dev"]
     here = {"GITDEPLOY_ROOT": str(server.root)}
     orders = []
-    for n in range(200 if LONG else 10):
+    for n in range(200 if LONG else 6):
         work.commit(f"more {n}", a=f"more {n}")
         before = head(server)
         # Both are ready to begin when the lock becomes free; each is first half of

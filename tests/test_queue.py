@@ -80,7 +80,7 @@ def in_a_row(path: Path, *names: str) -> Iterator[list[Popen[bytes]]]:
             child = stack.enter_context(someone(path, name))
             children.append(child)
             if n:
-                until(lambda n=n: len(waiting(path)) == n, "it waits")
+                until(lambda n=n: queued(path) == [*names[1 : n + 1]], "it waits")
             else:
                 assert says(child) == "held"
         yield children

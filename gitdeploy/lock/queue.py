@@ -160,8 +160,8 @@ class Queue:
             while True:
                 name = f"{time.monotonic_ns():020d}-{me.pid}"
                 fd = files.open_to_hold(self._directory / name)
+                files.overwrite(fd, written(me))  # whole before anybody counts it
                 if flock.try_to_hold(fd) and self._still_there(name, fd):
-                    files.overwrite(fd, written(me))
                     return name, fd
                 os.close(fd)  # taken for dead before it was held
         return None, fd
