@@ -9,6 +9,7 @@ from gitdeploy.deploy.app import App
 from gitdeploy.errors import GitdeployError, StateError, SystemFailed
 from gitdeploy.model import CHAINS, ChainName, Entry
 from gitdeploy.system import clock
+from gitdeploy.system.disk import blamed
 
 __all__ = [
     "check_links",
@@ -60,7 +61,7 @@ def go_back(app: App, before: Chain) -> str:
         app.ledger.rewrite(before, at=clock.now(), why="a flip failed")
         show(app, forward=False)
     except (OSError, GitdeployError) as error:
-        return f"; nor could they be put back: {error}"
+        return f"; nor could they be put back: {blamed(error)}"
     return ""
 
 

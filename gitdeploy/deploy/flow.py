@@ -232,7 +232,7 @@ class Flow:
         except RefsMoved as error:
             first.end("refused", error.message, error.hint or _FETCH)
         except (OSError, SystemFailed) as error:  # moved, and perhaps not on disk
-            first.end("failed", f"the refs could not be moved: {error}")
+            first.end("failed", f"the refs could not be moved: {blamed(error)}")
             for attempt in attempts:
                 self._acceptance.take_back(attempt.update)
 
@@ -273,7 +273,7 @@ class Flow:
     def _go_back(self, attempt: Attempt, error: OSError | GitdeployError) -> None:
         """Undo a flip that failed: the chain and its links first, then the ref."""
         assert attempt.before is not None
-        reason = f"the links could not be replaced: {error}"
+        reason = f"the links could not be replaced: {blamed(error)}"
         reason += go_back(self._app, attempt.before)
         self._acceptance.take_back(attempt.update)
         attempt.end("failed", reason, f"gitdeploy repair {self._app.name}")
@@ -292,9 +292,12 @@ class Flow:
                 timings=attempt.timings,
                 release=attempt.release.number if attempt.release else None,
             )
+        except (OSError, GitdeployError) as error:  # it has happened all the same
+            self._report.line("warning", blamed(error))
+        try:
             if len(group) > 1:
                 wording.introduce(self._app, self._report, attempt)
             wording.conclude(self._app, self._report, attempt)
-        except (OSError, GitdeployError) as error:  # it has happened all the same
-            self._report.line("warning", str(error))
+        except (OSError, GitdeployError) as error:
+            self._report.line(verdict.word, blamed(error))
         return verdict

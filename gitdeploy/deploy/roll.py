@@ -26,7 +26,7 @@ from gitdeploy.errors import (
 )
 from gitdeploy.ledger import dumps
 from gitdeploy.model import ChainName, Deployment, Entry, Release, VerdictWord
-from gitdeploy.system import clock, files
+from gitdeploy.system import clock, disk, files
 from gitdeploy.system.clock import Stopwatch
 from gitdeploy.system.signals import undisturbed
 
@@ -269,7 +269,8 @@ def _flip_or_go_back(app: App, event: Deployment, before: Chain, after: Chain) -
     try:
         flip(app, event.id, after, forward=forward, why=f"{event.action} by {app.by}")
     except (OSError, GitdeployError) as error:
-        reason = f"the links could not be replaced: {error}{go_back(app, before)}"
+        reason = f"the links could not be replaced: {disk.blamed(error)}"
+        reason += go_back(app, before)
         app.ledger.deployments.end(event.id, "failed", reason=reason)
         raise
 

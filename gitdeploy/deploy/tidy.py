@@ -7,6 +7,7 @@ from gitdeploy.deploy.app import App
 from gitdeploy.deploy.prune import prune, to_prune
 from gitdeploy.deploy.report import Report
 from gitdeploy.errors import GitdeployError, LockHeld
+from gitdeploy.system.disk import blamed
 
 __all__ = ["tidy_up"]
 
@@ -33,7 +34,7 @@ def tidy_up(app: App, report: Report) -> None:
     except LockHeld:
         pass  # whoever holds it tidies up
     except (GitdeployError, OSError) as error:
-        report.line("warning", f"tidying up after the push failed: {error}")
+        report.line("warning", f"tidying up after the push failed: {blamed(error)}")
 
 
 def _count(app: App, objects: str) -> int:

@@ -10,12 +10,14 @@ from pathlib import Path
 __all__ = ["blamed", "block_bytes", "check_writable", "held_by", "room"]
 
 
-def blamed(error: OSError) -> str:
-    """Return what the kernel said and the place it said it of.
+def blamed(error: Exception) -> str:
+    """Return what the kernel said and the place it said it of; else what an error says.
 
     For a call with two names, such as symlink(2), that is the one to be made. Where a
     right is missing: whose the place is, and who we are.
     """
+    if not isinstance(error, OSError):
+        return str(error)
     where = error.filename2 or error.filename
     said = error.strerror or str(error)
     if not where or isinstance(where, int):

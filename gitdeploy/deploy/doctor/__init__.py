@@ -166,7 +166,7 @@ def _mend(
         try:
             fix(app, report)
         except (GitdeployError, OSError) as error:
-            tell(f"not mended: {finding.what}: {error}")
+            tell(f"not mended: {finding.what}: {blamed(error)}")
 
 
 def _compared(before: list[Finding], after: list[Finding]) -> list[Examined]:
