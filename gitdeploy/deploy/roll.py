@@ -233,27 +233,35 @@ def _move(
     after = change(before)
     check_showable(app, after)
     watch = Stopwatch()
-    assert after.head is not None
-    was = before.head.release if before.head else None
-    deployments = app.ledger.deployments
-    event = deployments.begin(action, by=app.by, started=clock.now(), chain=name)
-    _check_not_cancelled(app, event)
-    deployments.intend(
-        event.id,
-        release=after.head.release,
-        from_release=was,
-        plan=dumps(before, after),
-    )
+    event = _intended(app, action, before, after)
     with undisturbed():
         if after == before:
             word = "unchanged"
         else:
             _flip_or_go_back(app, event, before, after)
         with suppress(GitdeployError):  # it has happened all the same
-            deployments.end(event.id, word, seconds=watch.seconds)
-    releases = app.ledger.releases
-    now, then = releases.get(after.head.release), releases.get(was) if was else None
+            app.ledger.deployments.end(event.id, word, seconds=watch.seconds)
+    now, then = _head(app, after), _head(app, before)
+    assert now is not None
     return Outcome(word, name, now, then)
+
+
+def _intended(app: App, action: str, before: Chain, after: Chain) -> Deployment:
+    """Return a new event whose intent is written down."""
+    deployments = app.ledger.deployments
+    event = deployments.begin(action, by=app.by, started=clock.now(), chain=before.name)
+    _check_not_cancelled(app, event)
+    deployments.intend(
+        event.id,
+        release=after.head.release if after.head else None,
+        from_release=before.head.release if before.head else None,
+        plan=dumps(before, after),
+    )
+    return event
+
+
+def _head(app: App, chain: Chain) -> Release | None:
+    return app.ledger.releases.get(chain.head.release) if chain.head else None
 
 
 def _check_not_cancelled(app: App, event: Deployment) -> None:

@@ -75,18 +75,27 @@ def run(
         own_session=timeout_s is not None,
     )
     with process:
-        try:
-            stdout, stderr = process.communicate(stdin, timeout_s)
-        except subprocess.TimeoutExpired as error:
-            os.killpg(process.pid, signal.SIGKILL)
-            raise TookTooLong(argv, error.timeout) from None
-        except BaseException:  # whoever stops us stops it too
-            process.kill()
-            process.wait()
-            raise
+        stdout, stderr = _heard(process, argv, stdin, timeout_s)
     if process.returncode:
         raise CommandFailed(argv, process.returncode, stdout, stderr)
     return stdout
+
+
+def _heard(
+    process: "subprocess.Popen[bytes]",
+    argv: Sequence[str],
+    stdin: bytes,
+    timeout_s: float | None,
+) -> tuple[bytes, bytes]:
+    try:
+        return process.communicate(stdin, timeout_s)
+    except subprocess.TimeoutExpired as error:
+        os.killpg(process.pid, signal.SIGKILL)
+        raise TookTooLong(argv, error.timeout) from None
+    except BaseException:  # whoever stops us stops it too
+        process.kill()
+        process.wait()
+        raise
 
 
 def start(  # noqa: PLR0913 - the descriptors of a child are three
