@@ -74,7 +74,7 @@ def show(app: App, *, forward: bool = True) -> list[str]:
     Changes: the links that differ, then the refs that differ. Safe to repeat.
     """
     changed = links.show(app.public.target, wanted_links(app, forward=forward))
-    with suppress(SystemFailed):
+    with suppress(OSError, SystemFailed):
         publish(app)
     return changed
 

@@ -255,8 +255,8 @@ def _works_in(process: Process, places: list[str]) -> bool:
     What another user's works on is hidden too, but a lock of ours is not by it.
     """
     directory = process.directory
-    if directory is None:
-        return process.owner == os.geteuid()
+    if directory is None:  # one that is just ending has no arguments any more either
+        return bool(process.arguments) and process.owner == os.geteuid()
     named = [process.variable("GIT_DIR") or "", *_directories(process.arguments)]
     used = [os.path.join(directory, name) for name in named if name]
     used += process.paths()
