@@ -112,6 +112,7 @@ ACTIVITIES = {
             # Without the gate git stumbles on its own locks before it asks us.
             (_REPAIR, UngatedPush((f"after-stage:{MAIN}",))),
             begin=_really(verb("setup", "shop", "--no-gate")),
+            stepwise=True,  # the ref moves first, and may have to wait for repair
         ),
         Activity("revert", push(f"revert:{MAIN}"), (push(f"after-revert:{MAIN}"),)),
         Activity("untag", push(f":{_UNTAGGED}"), _ALL_IS_WELL),

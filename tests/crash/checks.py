@@ -17,6 +17,7 @@ from crash.world import SHARED, File, World, expected
 from gitdeploy.deploy import look
 
 EMPTY = "empty"
+_OURS = "refs/deploy/"
 
 # What only git makes, under names nobody looks at; its own gc removes them.
 _GITS_OWN = ("tmp_obj", "tmp_pack", "tmp_idx", "tmp_rev", "tmp_objdir")
@@ -108,16 +109,24 @@ def _file(path: Path) -> File:
 
 @dataclass(frozen=True)
 class State:
-    """What a world is at: what its links show and what its ledger says."""
+    """What a world is at: what links show, what was pushed, what the ledger says."""
 
     links: dict[str, str]
+    refs: dict[str, str]
+    """Those that people push."""
     chains: dict[str, tuple[str, ...]]
     """Each chain in full, head first; a release by its commit's seven digits."""
 
 
 def state(world: World) -> State:
     """Return what a settled world is at."""
-    return State(shown(world), _chains(world))
+    return State(shown(world), pushed(world), _chains(world))
+
+
+def pushed(world: World) -> dict[str, str]:
+    """Return the refs that people push; the others say what is live."""
+    refs = world.refs()
+    return {ref: id_ for ref, id_ in refs.items() if not ref.startswith(_OURS)}
 
 
 def _chains(world: World) -> dict[str, tuple[str, ...]]:
@@ -183,11 +192,7 @@ def _wrong_refs(world: World, seen: dict[str, Any]) -> Iterator[str]:
         for place in positions
         if place["commit"]
     }
-    have = {
-        ref: held
-        for ref, held in world.refs().items()
-        if ref.startswith("refs/deploy/")
-    }
+    have = {ref: id_ for ref, id_ in world.refs().items() if ref.startswith(_OURS)}
     if have != wanted:
         yield f"published refs are {have}; the ledger says {wanted}"
 

@@ -10,7 +10,7 @@ from itertools import chain
 
 from crash.activities import Activity
 from crash.beginnings import Beginning
-from crash.checks import check_links, check_settled, shown, state
+from crash.checks import State, check_links, check_settled, pushed, shown, state
 from crash.inside import Ended, end_all
 from crash.world import World
 
@@ -25,7 +25,7 @@ def judge_killed(
     """Return what is wrong with a world in which an activity was just killed."""
     found = check_links(world, begin.lasting)
     done = activity.deed.said_done(ended)
-    if done and shown(world) != begin.after.links:
+    if done and not _is_at(world, begin.after):
         found.append(f"done was said, and {_where(begin, world)}")
     return found + settle(activity, begin, world, done=done)
 
@@ -42,34 +42,38 @@ def judge_error(
         begin: Where it began.
         world: Where it is now.
         ended: How it ended.
-        cause: The error's name, `ENOSPC`; empty where it may be untold, since what
-            tells it failed, too.
+        cause: The error's name, `ENOSPC`.
     """
     found = check_links(world, begin.lasting)
     done = activity.deed.said_done(ended)
     if not done:
-        found += [
-            f"a bug was met: {_said(ended)}" for bug in _BUGS if bug in _text(ended)
-        ]
-    if (
-        not done
-        and cause
-        and not any(words in _text(ended) for words in _CAUSES[cause])
-    ):
-        found.append(f"its cause, {cause}, is not told: {_said(ended)}")
-    if done and shown(world) != begin.after.links:
+        found += _wrong_words(ended, cause)
+    if done and not _is_at(world, begin.after):
         found.append(f"done was said, and {_where(begin, world)}: {_said(ended)}")
-    elif not done and not activity.stepwise and shown(world) != begin.before.links:
+    elif not (done or activity.stepwise or _is_at(world, begin.before)):
         found.append(f"failed was said, and {_where(begin, world)}: {_said(ended)}")
-    return found + settle(activity, begin, world)
+    return found + settle(activity, begin, world, done=done)
+
+
+def _wrong_words(ended: Ended, cause: str) -> Iterator[str]:
+    text = _text(ended)
+    if any(word in text for word in _BUGS):
+        yield f"a bug was met: {_said(ended)}"
+    if not any(words in text for words in _CAUSES[cause]):
+        yield f"its cause, {cause}, is not told: {_said(ended)}"
+
+
+def _is_at(world: World, there: State) -> bool:
+    return shown(world) == there.links and pushed(world) == there.refs
 
 
 def _where(begin: Beginning, world: World) -> str:
-    """Return how far the links are, in words."""
-    links = shown(world)
-    if links == begin.after.links:
+    """Return how far a world is, in words."""
+    if _is_at(world, begin.after):
         return "all is done"
-    return "nothing is done" if links == begin.before.links else f"links are {links}"
+    if _is_at(world, begin.before):
+        return "nothing is done"
+    return f"links are {shown(world)}, refs are {pushed(world)}"
 
 
 def _said(ended: Ended) -> str:

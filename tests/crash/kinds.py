@@ -98,7 +98,8 @@ class ErrorInside(KillInside):
         with copy_of(begin.world, place) as world:
             fails = failing(at, world.root, self.number, from_then_on=self.from_then_on)
             ended = activity.deed.inside(world, before=fails)
-            if self.from_then_on:  # nothing can be put back, and perhaps not told
+            if self.from_then_on:  # nothing can be put back, and perhaps not told:
+                activity.recovery.inside(world)  # somebody makes room, then repairs
                 return judge_killed(activity, begin, world, ended)
             cause = errno.errorcode[self.number]
             return judge_error(activity, begin, world, ended, cause)

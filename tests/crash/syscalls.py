@@ -65,7 +65,8 @@ class BySyscall:
                 return None
             if self.what.startswith("signal"):
                 return judge_killed(activity, begin, world, ended)
-            if self.from_then_on:  # nothing can be put back, and perhaps not told
+            if self.from_then_on:  # nothing can be put back, and perhaps not told:
+                activity.recovery.inside(world)  # somebody makes room, then repairs
                 return judge_killed(activity, begin, world, ended)
             cause = self.what.partition("=")[2]
             return judge_error(activity, begin, world, ended, cause)
