@@ -25,6 +25,10 @@ class ProgramError(AssertionError):
             f"--- stdout\n{done.stdout}\n--- stderr\n{done.stderr}"
         )
 
+    def __reduce__(self) -> tuple[type["ProgramError"], tuple[CompletedProcess[str]]]:
+        """Let it travel from another process (pickle would give it its message)."""
+        return ProgramError, (self.done,)
+
 
 def run(
     *argv: Argument,
