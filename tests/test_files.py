@@ -356,6 +356,35 @@ def test_everything_is_moved_up_hidden_and_odd_names_too(tmp_path, outside):
     assert os.readlink(destination / "link") == str(outside)
 
 
+# --- sharing ----------------------------------------------------------------
+
+
+def test_a_second_name_is_the_same_file_and_replaces_none(tmp_path):
+    (tmp_path / "file").write_text("x")
+    (tmp_path / "link").symlink_to("file")
+    files.link_file(tmp_path / "file", tmp_path / "name")
+    files.link_file(tmp_path / "link", tmp_path / "link-name")
+    assert (tmp_path / "name").samefile(tmp_path / "file")
+    assert os.readlink(tmp_path / "link-name") == "file"
+    with pytest.raises(FileExistsError):
+        files.link_file(tmp_path / "file", tmp_path / "name")
+
+
+def test_a_clone_has_content_and_mode_or_leaves_nothing(tmp_path):
+    (tmp_path / "file").write_text("x" * 5000)
+    (tmp_path / "file").chmod(0o555)
+    try:
+        files.clone_file(tmp_path / "file", tmp_path / "clone")
+    except OSError:
+        assert os.listdir(tmp_path) == ["file"]
+    else:
+        assert (tmp_path / "clone").read_text() == "x" * 5000
+        assert stat.S_IMODE((tmp_path / "clone").stat().st_mode) == 0o555
+    with pytest.raises(FileExistsError):
+        files.clone_file(tmp_path / "file", tmp_path / "file")
+    assert (tmp_path / "file").read_text() == "x" * 5000
+
+
 # --- sync -------------------------------------------------------------------
 
 
