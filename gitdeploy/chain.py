@@ -6,11 +6,15 @@ What a roll back takes off the chain is kept beside it, so that it can be undone
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
+from typing import Final
 
 from gitdeploy.errors import NothingThere
 from gitdeploy.model import ChainName, Entry
 
-__all__ = ["Chain"]
+__all__ = ["MOST_ENTRIES", "Chain"]
+
+MOST_ENTRIES: Final = 1000
+"""Chains are read and written whole, so that none may grow for ever."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +46,10 @@ class Chain:
     def push(self, entry: Entry) -> "Chain":
         """Return the chain with `entry` at its head; every other moves down by one.
 
-        What roll backs took off is forgotten: a new head starts a new future.
+        What roll backs took off is forgotten: a new head starts a new future. So is
+        the tail beyond `MOST_ENTRIES`; its releases stay until they are pruned.
         """
-        return Chain(self.name, (entry, *self.entries))
+        return Chain(self.name, (entry, *self.entries[: MOST_ENTRIES - 1]))
 
     def roll_back(self, steps: int, since: str) -> "Chain":
         """Return the chain without its `steps` first entries; they can come back.

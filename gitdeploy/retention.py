@@ -19,7 +19,7 @@ def releases_to_prune(
     Neither a pinned release is among them, nor a directory that is not ours.
 
     Args:
-        releases: Every release the ledger knows, in any order.
+        releases: Every release that has a directory, at least; in any order.
         keep: How many ready releases to keep besides the protected ones.
         protected: Numbers of releases that a link shows or a process uses.
     """

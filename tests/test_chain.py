@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gitdeploy.chain import Chain
+from gitdeploy.chain import MOST_ENTRIES, Chain
 from gitdeploy.errors import NothingThere
 from gitdeploy.model import Entry
 
@@ -270,6 +270,15 @@ def test_a_roll_forward_undoes_a_roll_back_but_for_its_since(before, data):
 def test_a_push_forgets_what_was_undone_and_keeps_all_else(before, pushed):
     after = before.push(pushed)
     assert after == Chain(before.name, (pushed, *before.entries))
+
+
+def test_no_chain_grows_for_ever():
+    """Entries fall off its tail; whoever rolls back a thousand times is refused."""
+    on = Chain("dev")
+    for number in range(MOST_ENTRIES + 5):
+        on = on.push(entry(number))
+    releases = [e.release for e in on.entries]
+    assert releases == list(range(MOST_ENTRIES + 4, 4, -1))
 
 
 @given(chains, st.sets(numbers))

@@ -1,10 +1,13 @@
 """The ledger remembers all of it or none of it, and gives no number out twice."""
 
+import re
 import sqlite3
+from contextlib import closing
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.ledgers import VERSION_1
 
 from gitdeploy.chain import Chain
 from gitdeploy.errors import StateError, SystemFailed
@@ -96,6 +99,95 @@ def test_a_ledger_of_a_newer_gitdeploy_is_refused_and_left(ledger, path):
     with pytest.raises(StateError, match="newer gitdeploy") as no:
         Ledger(path)
     assert "upgrade" in no.value.hint
+
+
+# What was done before the ledger had version 2: events with their plans, two refs
+# that moved, one that was deleted, and outputs of a release that was pruned since.
+EARLIER = """
+INSERT INTO release (number, name, content, state, created)
+VALUES (1, '1-x', 'x', 'pruned', 'then'), (2, '2-x', 'y', 'ready', 'then');
+INSERT INTO chain VALUES ('dev', 0, 1, 2, NULL, 'refs/heads/main', 'then');
+INSERT INTO step_output VALUES ('key', 1), ('key', 2);
+INSERT INTO deployment (ref, new, verdict, state, plan, action, "by", started) VALUES
+('refs/heads/main', 'aaa', 'deployed', 'ended', '[]', 'stage', 'ada', 'then'),
+('refs/heads/main', 'bbb', 'unchanged', 'ended', '[]', 'stage', 'ada', 'then'),
+('refs/heads/main', 'ccc', 'refused', 'ended', '', 'stage', 'ada', 'then'),
+('refs/tags/v1', 'ddd', 'rolled back', 'ended', '[]', 'release', 'ada', 'then'),
+('refs/tags/v2', 'eee', 'deployed', 'ended', '[]', 'release', 'ada', 'then'),
+('refs/tags/v2', '000', 'accepted', 'ended', NULL, 'delete', 'ada', 'then'),
+(NULL, NULL, 'rolled back', 'ended', '[]', 'rollback', 'ada', 'then'),
+('refs/heads/main', 'fff', NULL, 'intended', '[1]', 'stage', 'ada', 'then');
+"""
+
+
+def written_by_version_1(path):
+    path.parent.mkdir(exist_ok=True)
+    for old in path.parent.glob("ledger.db*"):
+        old.unlink()
+    with closing(sqlite3.connect(path)) as file:
+        file.executescript(VERSION_1 + EARLIER)
+
+
+def schema_of(path):
+    """Return every table and index, by name, however it is laid out."""
+    with closing(sqlite3.connect(path)) as file:
+        rows = file.execute("SELECT name, sql FROM sqlite_master WHERE sql NOT NULL")
+        plain = {n: re.sub(r"--.*|\s", "", sql) for n, sql in rows}
+        return plain, file.execute("PRAGMA user_version").fetchone()
+
+
+def test_a_ledger_of_version_1_knows_all_that_it_knew(path):
+    written_by_version_1(path)
+    ledger = Ledger(path)
+    deployments = ledger.deployments
+    assert deployments.last_values() == {
+        "refs/heads/main": "bbb",
+        "refs/tags/v1": "ddd",
+    }
+    (unfinished,) = deployments.unfinished()
+    assert deployments.plan(unfinished.id) == "[1]"
+    assert [deployments.plan(e.id) for e in deployments.history(9)[1:]] == [None] * 7
+    assert [release.number for release in ledger.releases.holding("key")] == [2]
+    assert [e.release for e in ledger.chains.read("dev").entries] == [2]
+    assert ledger.damage() == []
+    ledger.close()
+
+
+def test_a_ledger_of_version_1_becomes_what_a_new_one_is(path, tmp_path):
+    written_by_version_1(path)
+    Ledger(path).close()
+    Ledger(tmp_path / "new.db", create=True).close()
+    assert schema_of(path) == schema_of(tmp_path / "new.db")
+
+
+def test_a_change_of_version_that_dies_is_made_by_whoever_comes_next(path, monkeypatch):
+    """Nobody ever sees half of it: it is one transaction."""
+    real, times = Database.execute, 0
+    while True:
+        written_by_version_1(path)
+        before, left = schema_of(path), times
+
+        def dying(self, sql, *values):
+            nonlocal left
+            if sql.strip() and self.path == path and "PRAGMA s" not in sql:
+                left -= 1
+                if left == -1:
+                    raise KeyboardInterrupt
+            return real(self, sql, *values)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Database, "execute", dying)
+            try:
+                Ledger(path).close()
+            except KeyboardInterrupt:
+                times += 1
+            else:
+                break
+        assert schema_of(path) == before
+        ledger = Ledger(path)
+        assert len(ledger.deployments.last_values()) == 2
+        ledger.close()
+    assert times > 15
 
 
 @pytest.mark.parametrize("create", [False, True])

@@ -134,7 +134,7 @@ def wanted_links(app: App, *, forward: bool = True) -> dict[str, str]:
 def _shown(app: App, name: ChainName) -> list[str]:
     """Return what the links of a chain shall hold, head first."""
     root = app.layout.root
-    entries = app.ledger.chains.read(name).entries[: app.public.positions]
+    entries = _linked(app, name)
     directories = [
         app.directory(app.ledger.releases.get(entry.release)) for entry in entries
     ]
@@ -156,4 +156,4 @@ def wanted_refs(app: App) -> dict[str, str]:
 
 
 def _linked(app: App, name: ChainName) -> tuple[Entry, ...]:
-    return app.ledger.chains.read(name).entries[: app.public.positions]
+    return app.ledger.chains.first(name, app.public.positions)

@@ -61,9 +61,9 @@ def _trouble(app: App) -> list[str]:
 
 
 def _positions(app: App, chain: ChainName) -> list[Shape]:
-    entries: list[Entry | None] = list(app.ledger.chains.read(chain).entries)
     positions = app.public.positions
-    shown = (entries + [None] * positions)[:positions]
+    entries = app.ledger.chains.first(chain, positions)
+    shown = [*entries, *[None] * (positions - len(entries))]
     return [_position(app, chain, n, entry) for n, entry in enumerate(shown, start=1)]
 
 
@@ -120,7 +120,7 @@ def _places(app: App) -> dict[int, list[str]]:
     """Return the positions that links show, by release: `prod-1`."""
     places: dict[int, list[str]] = {}
     for chain in CHAINS:
-        entries = app.ledger.chains.read(chain).entries[: app.public.positions]
+        entries = app.ledger.chains.first(chain, app.public.positions)
         for position, entry in enumerate(entries, start=1):
             places.setdefault(entry.release, []).append(f"{chain}-{position}")
     return places

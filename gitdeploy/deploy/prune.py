@@ -68,7 +68,7 @@ def finish_pruning(app: App) -> None:
 
 def to_prune(app: App, keep: int | None) -> list[Release]:
     """Return the releases that `prune` would remove, oldest first."""
-    releases, shown = app.ledger.releases.on_disk(), _on_links(app)
+    releases, shown = app.ledger.releases.made_here(), _on_links(app)
     if keep is None:
         keep = _keep(app)
     candidates = releases_to_prune(releases, keep=keep, protected=shown)
@@ -80,7 +80,7 @@ def _on_links(app: App) -> set[int]:
     return {
         entry.release
         for name in CHAINS
-        for entry in app.ledger.chains.read(name).entries[: app.public.positions]
+        for entry in app.ledger.chains.first(name, app.public.positions)
     }
 
 

@@ -10,7 +10,7 @@ from gitdeploy.ledger.database import way_out
 from gitdeploy.ledger.deployments import Deployments
 from gitdeploy.ledger.releases import Releases
 from gitdeploy.ledger.schema import connect
-from gitdeploy.model import CHAINS, Freeze
+from gitdeploy.model import Freeze
 
 __all__ = ["Ledger", "dumps", "loads"]
 
@@ -73,16 +73,11 @@ class Ledger:
         Changes: one transaction.
         """
         with self.transaction():
-            before = self._on_chains()
+            before = self.chains.releases()
             self.chains.write(chain)
-            after = self._on_chains()
+            after = self.chains.releases()
             self.releases.leave(before - after, at=at, why=why)
             self.releases.come_back(after - before)
-
-    def _on_chains(self) -> set[int]:
-        return {
-            entry.release for name in CHAINS for entry in self.chains.read(name).entries
-        }
 
     def setting(self, name: str) -> str | None:
         """Return what `set_setting` remembered; None where it was not called."""

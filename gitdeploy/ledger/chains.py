@@ -1,6 +1,7 @@
 """The ledger's chains: what is live, what was live, what a roll back took off."""
 
 import json
+import sqlite3
 from dataclasses import astuple
 from itertools import groupby
 from typing import Any
@@ -24,14 +25,26 @@ class Chains:
             "SELECT * FROM chain WHERE chain = ? ORDER BY undo, position", name
         )
         lists = {
-            undo: tuple(
-                Entry(row["release"], row["commit"], row["ref"], row["since"])
-                for row in group
-            )
+            undo: tuple(map(_entry, group))
             for undo, group in groupby(rows, key=lambda row: row["undo"])
         }
         entries = lists.pop(0, ())
         return Chain(name, entries, tuple(lists.values()))
+
+    def first(self, name: ChainName, number: int) -> tuple[Entry, ...]:
+        """Return the first entries of a chain, head first, fewer where it is short."""
+        rows = self._database.rows(
+            "SELECT * FROM chain WHERE chain = ? AND undo = 0 AND position <= ?"
+            " ORDER BY position",
+            name,
+            number,
+        )
+        return tuple(map(_entry, rows))
+
+    def releases(self) -> set[int]:
+        """Return the numbers of the releases that stand on a chain."""
+        rows = self._database.rows("SELECT release FROM chain WHERE undo = 0")
+        return {row["release"] for row in rows}
 
     def write(self, chain: Chain) -> None:
         """Replace a chain, all of it in one transaction."""
@@ -45,6 +58,10 @@ class Chains:
             self._database.execute_all(
                 "INSERT INTO chain VALUES (?, ?, ?, ?, ?, ?, ?)", rows
             )
+
+
+def _entry(row: sqlite3.Row) -> Entry:
+    return Entry(row["release"], row["commit"], row["ref"], row["since"])
 
 
 def dumps(before: Chain, after: Chain) -> str:

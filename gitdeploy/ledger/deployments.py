@@ -18,13 +18,28 @@ FROM deployment LEFT JOIN release ON release.number = deployment.release
 """
 
 _REF_MOVED: Final = "verdict IN ('deployed', 'rolled back', 'unchanged', 'accepted')"
+_CHAIN_MOVED: Final = "verdict IN ('deployed', 'rolled back', 'rolled forward')"
 
-_JUDGED: Final = f"""
-SELECT max(CASE WHEN old = ? AND new = ? THEN id END) AS this,
-       max(CASE WHEN new = ? AND new <> ? THEN id END) AS back
-FROM deployment WHERE ref = ? AND {_REF_MOVED}
+_SET_REF: Final = f"""
+INSERT INTO ref SELECT ref, new FROM deployment
+WHERE id = ? AND ref IS NOT NULL AND {_REF_MOVED}
+ON CONFLICT (name) DO UPDATE SET value = excluded.value
+"""  # noqa: S608 - ours
+_DROP_REF: Final = f"""
+DELETE FROM ref WHERE name = (
+    SELECT ref FROM deployment
+    WHERE id = ? AND new NOT GLOB '*[^0]*' AND {_REF_MOVED}
+)
 """  # noqa: S608 - ours
 
+_LATEST_FROM_TO: Final = f"""
+SELECT id FROM deployment
+WHERE ref = ? AND old = ? AND new = ? AND {_REF_MOVED} ORDER BY id DESC LIMIT 1
+"""  # noqa: S608 - ours
+_LATEST_BACK: Final = f"""
+SELECT id FROM deployment
+WHERE ref = ? AND new = ? AND id > ? AND {_REF_MOVED} LIMIT 1
+"""  # noqa: S608 - ours
 _LATEST_TO: Final = f"""
 SELECT id, old, {_REF_MOVED} AS accepted FROM deployment
 WHERE ref = ? AND new = ? AND state = 'ended' AND id < ? ORDER BY id DESC LIMIT 1
@@ -93,7 +108,9 @@ class Deployments:
         timings: Sequence[tuple[str, float]] = (),
         release: int | None = None,
     ) -> None:
-        """Write the verdict.
+        """Write the verdict; where it accepts, that is where its ref is by now.
+
+        Changes: one transaction.
 
         Args:
             id_: The event.
@@ -103,15 +120,19 @@ class Deployments:
             timings: Each stage of the work with its seconds.
             release: The release it was about, where none was intended.
         """
-        self._advance(
-            id_,
-            "end",
-            verdict=verdict,
-            reason=reason or None,
-            seconds=seconds,
-            timings=json.dumps(timings) if timings else None,
-            **({} if release is None else {"release": release}),
-        )
+        with self._database.transaction():
+            self._advance(
+                id_,
+                "end",
+                verdict=verdict,
+                reason=reason or None,
+                plan=None,  # of use to nobody any more, and by far the largest
+                seconds=seconds,
+                timings=json.dumps(timings) if timings else None,
+                **({} if release is None else {"release": release}),
+            )
+            self._database.execute(_SET_REF, id_)
+            self._database.execute(_DROP_REF, id_)
 
     def get(self, id_: int) -> Deployment:
         """Return the event with that id, which exists."""
@@ -134,8 +155,7 @@ class Deployments:
     def latest_on(self, chain: ChainName) -> Deployment | None:
         """Return the event that last changed a chain."""
         found = self._select(
-            "WHERE deployment.chain = ? AND verdict IN"
-            " ('deployed', 'rolled back', 'rolled forward') ORDER BY id DESC LIMIT 1",
+            f"WHERE deployment.chain = ? AND {_CHAIN_MOVED} ORDER BY id DESC LIMIT 1",
             chain,
         )
         return found[0] if found else None
@@ -156,10 +176,10 @@ class Deployments:
     def made_head(self, chain: ChainName, release: int) -> Deployment | None:
         """Return the event that last made a release the head of a chain."""
         found = self._select(
-            "WHERE deployment.chain = ? AND release = ? AND verdict IN"
-            " ('deployed', 'rolled back', 'rolled forward') ORDER BY id DESC LIMIT 1",
-            chain,
+            f"WHERE release = ? AND deployment.chain = ? AND {_CHAIN_MOVED}"
+            " ORDER BY id DESC LIMIT 1",
             release,
+            chain,
         )
         return found[0] if found else None
 
@@ -168,10 +188,12 @@ class Deployments:
 
         Another push may have moved the ref on meanwhile; that takes nothing back.
         """
-        old, new, ref = update.old, update.new, update.ref
-        row = self._database.row(_JUDGED, old, new, old, new, ref)
-        assert row is not None
-        return row["this"] is not None and row["this"] > (row["back"] or 0)
+        ref, old, new = update.ref, update.old, update.new
+        accepted = self._database.row(_LATEST_FROM_TO, ref, old, new)
+        if accepted is None:
+            return False
+        back = self._database.row(_LATEST_BACK, ref, old, accepted["id"])
+        return back is None or old == new
 
     def value_before(self, update: RefUpdate) -> str:
         """Return what a ref shall hold again where an update of it is declined.
@@ -187,12 +209,12 @@ class Deployments:
         return value
 
     def last_values(self) -> dict[str, str]:
-        """Return for every ref the value that the latest accepted event gave it."""
-        rows = self._database.rows(
-            f"SELECT ref, new, max(id) FROM deployment WHERE {_REF_MOVED}"  # noqa: S608 - ours
-            " AND ref IS NOT NULL GROUP BY ref"
-        )
-        return {row["ref"]: row["new"] for row in rows}
+        """Return for every ref the value that the latest accepted event gave it.
+
+        A ref that was deleted is not among them.
+        """
+        rows = self._database.rows("SELECT name, value FROM ref")
+        return {row["name"]: row["value"] for row in rows}
 
     def _select(self, where: str, *values: object) -> list[Deployment]:
         rows = self._database.rows(f"{_SELECT} {where}", *values)

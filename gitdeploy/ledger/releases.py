@@ -78,8 +78,12 @@ class Releases:
         self._set(release.number, state=state, failed_why=why)
 
     def prune(self, release: Release) -> None:
-        """Mark a release whose directory is about to be removed."""
-        self._set(release.number, state=next_state(RELEASE, release.state, "prune"))
+        """Mark a release whose directory is about to be removed, outputs and all."""
+        with self._database.transaction():
+            self._set(release.number, state=next_state(RELEASE, release.state, "prune"))
+            self._database.execute(
+                "DELETE FROM step_output WHERE release = ?", release.number
+            )
 
     def leave(self, numbers: Iterable[int], *, at: str, why: str) -> None:
         """Note that releases were rolled back from."""
@@ -133,6 +137,10 @@ class Releases:
     def on_disk(self) -> list[Release]:
         """Return the releases that have a directory, oldest first."""
         return self._select("WHERE state <> 'pruned' ORDER BY number")
+
+    def made_here(self) -> list[Release]:
+        """Return those of `on_disk` whose directory is ours, oldest first."""
+        return self._select("WHERE state <> 'pruned' AND path IS NULL ORDER BY number")
 
     def preparing(self) -> list[Release]:
         """Return the releases that somebody prepares, or died preparing."""

@@ -1,4 +1,8 @@
-"""The ledger's tables, and how the file is opened."""
+"""The ledger's tables, and how the file is opened.
+
+No question of a push, of `status` or of prune may read all that ever happened: each
+has its index here, and tests/test_growth.py asks SQLite whether it is used.
+"""
 
 from pathlib import Path
 from typing import Final
@@ -8,7 +12,7 @@ from gitdeploy.ledger.database import Database, way_out
 
 __all__ = ["VERSION", "connect"]
 
-VERSION: Final = 1
+VERSION: Final = 2
 
 _TABLES: Final = """
 CREATE TABLE setting (
@@ -27,9 +31,6 @@ CREATE TABLE release (
     files INTEGER, size_bytes INTEGER,
     pinned INTEGER NOT NULL DEFAULT 0
 ) STRICT;
-CREATE INDEX release_by_content ON release (content, state);
-CREATE INDEX release_by_state ON release (state);
-
 -- undo = 0: the chain itself; undo = n: what the n-th latest roll back took off it.
 CREATE TABLE chain (
     chain TEXT NOT NULL CHECK (chain IN ('dev', 'prod')),
@@ -50,9 +51,6 @@ CREATE TABLE deployment (
     "by" TEXT NOT NULL,
     started TEXT NOT NULL, seconds REAL, timings TEXT
 ) STRICT;
-CREATE INDEX deployment_unfinished ON deployment (id) WHERE state <> 'ended';
-CREATE INDEX deployment_by_ref ON deployment (ref, id);
-
 -- A step with stated inputs and outputs that ran in a release; see deploy/reuse.py.
 CREATE TABLE step_output (
     key TEXT NOT NULL,
@@ -64,6 +62,48 @@ CREATE TABLE freeze (
     one INTEGER PRIMARY KEY CHECK (one = 1),
     reason TEXT NOT NULL, "by" TEXT NOT NULL, since TEXT NOT NULL
 ) STRICT;
+
+-- Where the latest accepted event of each ref left it; a deleted ref has no row.
+CREATE TABLE ref (
+    name TEXT PRIMARY KEY, value TEXT NOT NULL
+) WITHOUT ROWID, STRICT;
+"""
+
+_INDICES: Final = """
+CREATE INDEX release_by_content ON release (content, state);
+CREATE INDEX release_preparing ON release (number) WHERE state = 'preparing';
+CREATE INDEX release_to_keep_or_prune ON release (number)
+    WHERE state <> 'pruned' AND path IS NULL;
+CREATE INDEX deployment_unfinished ON deployment (id) WHERE state <> 'ended';
+CREATE INDEX deployment_by_ref ON deployment (ref, id);
+CREATE INDEX deployment_by_value ON deployment (ref, new, id);
+CREATE INDEX deployment_by_release ON deployment (release, id);
+CREATE INDEX deployment_of_chain ON deployment (chain, id)
+    WHERE verdict IN ('deployed', 'rolled back', 'rolled forward');
+CREATE INDEX step_output_by_release ON step_output (release);
+"""
+
+_FROM_VERSION_1: Final = """
+DROP INDEX release_by_content;
+DROP INDEX release_by_state;
+DROP INDEX deployment_unfinished;
+DROP INDEX deployment_by_ref;
+
+CREATE TABLE ref (
+    name TEXT PRIMARY KEY, value TEXT NOT NULL
+) WITHOUT ROWID, STRICT;
+
+INSERT INTO ref SELECT ref, new FROM (
+    SELECT ref, new, max(id) FROM deployment
+    WHERE ref IS NOT NULL
+        AND verdict IN ('deployed', 'rolled back', 'unchanged', 'accepted')
+    GROUP BY ref
+) WHERE new GLOB '*[^0]*';
+
+UPDATE deployment SET plan = NULL WHERE state = 'ended' AND plan IS NOT NULL;
+
+DELETE FROM step_output
+WHERE release IN (SELECT number FROM release WHERE state = 'pruned');
 """
 
 
@@ -81,18 +121,26 @@ def connect(path: Path, *, create: bool) -> Database:
             hint=f"gitdeploy repair --from-links {path.parent.name}",
         )
     database = Database(path)
+    try:
+        _make_ready(database, create=create)
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
+def _make_ready(database: Database, *, create: bool) -> None:
     database.execute("PRAGMA synchronous = FULL")
     database.execute("PRAGMA foreign_keys = ON")
     if create:
         database.execute("PRAGMA journal_mode = WAL")
     version = _version(database)
     if version == 0 and not create:  # as it is after a disk that lost it
-        database.close()
-        raise StateError(f"{path}: the ledger is empty", hint=way_out(path))
+        hint = way_out(database.path)
+        raise StateError(f"{database.path}: the ledger is empty", hint=hint)
     if version != VERSION:
         with database.transaction():
             _bring_up_to_date(database)
-    return database
 
 
 def _version(database: Database) -> int:
@@ -101,7 +149,7 @@ def _version(database: Database) -> int:
 
 
 def _bring_up_to_date(database: Database) -> None:
-    """Make the tables; another process may just have done so."""
+    """Make the tables what they are now; another process may just have done so."""
     version = _version(database)
     if version > VERSION:
         raise StateError(
@@ -109,6 +157,7 @@ def _bring_up_to_date(database: Database) -> None:
             hint="upgrade gitdeploy on this server",
         )
     if version < VERSION:
-        for statement in _TABLES.split(";\n"):
+        tables = _FROM_VERSION_1 if version else _TABLES
+        for statement in f"{tables}{_INDICES}".split(";\n"):
             database.execute(statement)
         database.execute(f"PRAGMA user_version = {VERSION}")
