@@ -13,6 +13,7 @@ from gitdeploy.system import files
 __all__ = [
     "finish_pruning",
     "mark_pruned",
+    "may_prune",
     "prune",
     "pruned_on_disk",
     "remove_pruned",
@@ -66,14 +67,24 @@ def finish_pruning(app: App) -> None:
         remove_pruned(app)
 
 
+def may_prune(app: App) -> bool:
+    """Return whether there are releases to prune, unless processes use all of them."""
+    return bool(_candidates(app, None))
+
+
 def to_prune(app: App, keep: int | None) -> list[Release]:
     """Return the releases that `prune` would remove, oldest first."""
-    releases, shown = app.ledger.releases.made_here(), _on_links(app)
-    if keep is None:
-        keep = _keep(app)
-    candidates = releases_to_prune(releases, keep=keep, protected=shown)
+    candidates = _candidates(app, keep)
     used = names_in_use(app.layout.releases) if candidates else set()
     return [release for release in candidates if release.name not in used]
+
+
+def _candidates(app: App, keep: int | None) -> tuple[Release, ...]:
+    if keep is None:
+        keep = _keep(app)
+    return releases_to_prune(
+        app.ledger.releases.made_here(), keep=keep, protected=_on_links(app)
+    )
 
 
 def _on_links(app: App) -> set[int]:

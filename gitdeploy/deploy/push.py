@@ -4,7 +4,7 @@
 preparation, acceptance, flip and verdict (`flow`).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Final
@@ -28,7 +28,12 @@ _WAIT_S: Final = 1800.0
 
 
 def receive(
-    app: App, push: Push, acceptance: Acceptance, report: Report
+    app: App,
+    push: Push,
+    acceptance: Acceptance,
+    report: Report,
+    *,
+    then: Callable[[Sequence[Verdict]], None] = lambda _: None,
 ) -> list[Verdict]:
     """Take a push through to a verdict for each of its refs, in the push's order.
 
@@ -37,6 +42,7 @@ def receive(
         push: What is asked for.
         acceptance: How refs move, before us or after us.
         report: Tells the pusher.
+        then: What else is done with the lock held, when the verdicts stand.
 
     Raises:
         LockHeld: Another action on the app did not end in time.
@@ -52,6 +58,8 @@ def receive(
         verdicts = settle(app, push, acceptance, report)
         with suppress(GitdeployError, OSError):  # the verdicts stand
             _tell_what_was_missed(app, report)
+        with suppress(GitdeployError, OSError):
+            then(verdicts)
         return verdicts
 
 

@@ -1,60 +1,23 @@
-"""The post-receive hook: a complete deployer where the gate is absent.
+"""The post-receive hook: nearly always it has nothing to do, and finds so at once.
 
-Behind the gate it finds every ref judged, and only tidies up after the push.
+Behind the gate every ref of a push was judged a moment before, and a note says so
+(`note`). In any other case it is a complete deployer (`afterwards`), which is
+imported only then: half of what this hook could cost is Python's imports.
 """
 
 import os
 import sys
-from collections.abc import Iterable, Mapping
 
-from gitdeploy.deploy.app import App
-from gitdeploy.deploy.report import Report
-from gitdeploy.deploy.tidy import tidy_up
-from gitdeploy.door import guarded
-from gitdeploy.hooks import app_here, report_to_pusher
-from gitdeploy.model import RefUpdate
-from gitdeploy.system.signals import undisturbed
+from gitdeploy.hooks.note import is_ours
 
 __all__ = ["main"]
 
 
 def main() -> int:
     """Deploy what is not deployed yet, then prune; git ignores the exit status."""
-    return guarded(lambda: _serve(sys.stdin.buffer, os.environ))
+    updates = sys.stdin.buffer.read()
+    if is_ours(os.environ.get("GIT_DIR", "."), updates):
+        return 0
+    from gitdeploy.hooks.afterwards import deploy
 
-
-def _serve(stdin: Iterable[bytes], environ: Mapping[str, str]) -> int:
-    report = report_to_pusher()
-    updates = tuple(_update(line) for line in stdin)
-    with app_here(environ) as app:
-        accepted = _deploy_the_rest(app, updates, _options(environ), report)
-        tidy_up(app, report)
-    return 0 if accepted else 1
-
-
-def _deploy_the_rest(
-    app: App, updates: tuple[RefUpdate, ...], options: tuple[str, ...], report: Report
-) -> bool:
-    """Deploy the updates that no gate has judged; return whether all went through."""
-    judged = app.ledger.deployments.judged
-    rest = tuple(update for update in updates if not judged(update))
-    if not rest:
-        return True
-    from gitdeploy.deploy.acceptance import Afterwards
-    from gitdeploy.deploy.push import Push, receive
-
-    acceptance = Afterwards(app.repository, app.ledger.deployments.value_before)
-    with undisturbed():
-        verdicts = receive(app, Push(rest, options), acceptance, report)
-    return all(verdict.accepted for verdict in verdicts)
-
-
-def _update(line: bytes) -> RefUpdate:
-    old, new, ref = line.rstrip(b"\n").split(b" ", 2)
-    return RefUpdate(ref.decode("utf-8", "surrogateescape"), old.decode(), new.decode())
-
-
-def _options(environ: Mapping[str, str]) -> tuple[str, ...]:
-    """Return the push options (githooks(5), post-receive)."""
-    number = int(environ.get("GIT_PUSH_OPTION_COUNT", "0"))
-    return tuple(environ[f"GIT_PUSH_OPTION_{n}"] for n in range(number))
+    return deploy(updates)

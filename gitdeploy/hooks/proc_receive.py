@@ -6,17 +6,22 @@ push options, then our answer per ref. A ref answered `ok` was moved by us.
 
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import IO, Final
 
 from gitdeploy.deploy.acceptance import Gate
+from gitdeploy.deploy.app import App
 from gitdeploy.deploy.push import Push, receive
 from gitdeploy.deploy.report import Report
+from gitdeploy.deploy.tidy import is_due
 from gitdeploy.door import guarded, say
 from gitdeploy.errors import GitdeployError, SystemFailed
-from gitdeploy.hooks import app_here, report_to_pusher
+from gitdeploy.hooks import note
 from gitdeploy.hooks.pkt_line import read_lines, write_lines
+from gitdeploy.hooks.surface import app_here, report_to_pusher
 from gitdeploy.model import RefUpdate, Verdict
+from gitdeploy.system import files
 from gitdeploy.system.disk import blamed
 from gitdeploy.system.signals import undisturbed
 from gitdeploy.system.terminal import fit, printable
@@ -49,7 +54,10 @@ def _serve(stdin: IO[bytes], stdout: IO[bytes], environ: Mapping[str, str]) -> i
 def _verdicts(push: Push, environ: Mapping[str, str], report: Report) -> list[Verdict]:
     try:
         with app_here(environ) as app:
-            return receive(app, push, Gate(app.repository), report)
+            gate = Gate(app.repository)
+            return receive(
+                app, push, gate, report, then=lambda verdicts: _note(app, verdicts)
+            )
     except KeyboardInterrupt:
         no, hint = "cancelled by a signal", ""
     except GitdeployError as error:
@@ -58,6 +66,22 @@ def _verdicts(push: Push, environ: Mapping[str, str], report: Report) -> list[Ve
         no, hint = blamed(error), ""
     say(no, hint)
     return [Verdict(update, "refused", no) for update in push.updates]
+
+
+def _note(app: App, verdicts: Sequence[Verdict]) -> None:
+    """Leave post-receive a note that nothing is left to do, if that is so (`note`).
+
+    Changes: the note; called with the app's lock held. Where it cannot be left,
+        post-receive asks the ledger.
+    """
+    accepted = [verdict.update for verdict in verdicts if verdict.accepted]
+    if not all(map(app.ledger.deployments.judged, accepted)) or is_due(app):
+        return
+    lines = (f"{update.old} {update.new} {update.ref}\n" for update in accepted)
+    text = note.written("".join(lines).encode("utf-8", "surrogateescape"))
+    if accepted and text:
+        place = Path(note.place(str(app.layout.repository)))
+        files.write_whole(place, text, durable=False)
 
 
 def _agree(stdin: IO[bytes], stdout: IO[bytes]) -> frozenset[bytes]:

@@ -54,14 +54,22 @@ def beside(path: Path) -> Path:
     return path.with_name(f".{path.name}.new")
 
 
-def write_whole(path: Path, data: bytes, mode: int = 0o644, *, group: int = -1) -> None:
-    """Replace a file by one that holds `data`, durably; readers see old or new.
+def write_whole(
+    path: Path,
+    data: bytes,
+    mode: int = 0o644,
+    *,
+    group: int = -1,
+    durable: bool = True,
+) -> None:
+    """Replace a file by one that holds `data`; readers see old or new.
 
     Args:
         path: The file.
         data: All of its content.
         mode: Its permissions, whatever the umask is.
         group: The id of its group, where we may give it; -1: ours.
+        durable: Whether it survives a power cut; else it may be empty afterwards.
 
     Changes: a file beside it, then the name. Safe to repeat.
     """
@@ -74,9 +82,11 @@ def write_whole(path: Path, data: bytes, mode: int = 0o644, *, group: int = -1) 
         os.fchmod(fd, mode)
         file.write(data)
         file.flush()
-        os.fsync(fd)
+        if durable:
+            os.fsync(fd)
     _put_in_place(new, path)
-    sync_directory(path.parent)
+    if durable:
+        sync_directory(path.parent)
 
 
 def open_to_hold(path: Path) -> int:
