@@ -1,5 +1,6 @@
 """A tree is looked through before a byte of it is written; hostile ones are refused."""
 
+import os
 import re
 import subprocess
 import time
@@ -9,6 +10,8 @@ from support import process
 
 from gitdeploy.config import Limits, Size
 from gitdeploy.errors import ReleaseFailed
+from gitdeploy.system.git import Git
+from gitdeploy.system.surroundings import Surroundings
 from gitdeploy.tree import Inspection, Submodule, inspect
 
 FILE, RUN, LINK, TREE, MODULE = "100644", "100755", "120000", "40000", "160000"
@@ -21,6 +24,11 @@ class Objects:
     def __init__(self, path):
         self.path = path
         process.run("git", "init", "--quiet", "--bare", path)
+        home = str(path.parent)
+        self.git = Git(
+            path,
+            Surroundings(os.environ["PATH"], home, "C", "ada", "/bin/sh", home),
+        )
 
     def write(self, kind, data):
         words = ["hash-object", "-w", "--stdin", "--literally", "-t", kind]
@@ -89,8 +97,8 @@ def objects(tmp_path):
     return Objects(tmp_path / "shop.git")
 
 
-def look(objects, tree, *, shared=(), **limits):
-    return inspect(objects.path, tree, Limits(**limits), shared=shared)
+def look(objects, tree, *, shared=(), before=None, **limits):
+    return inspect(objects.git, tree, Limits(**limits), shared=shared, before=before)
 
 
 def refusal(objects, tree, *, shared=(), **limits):

@@ -1,6 +1,7 @@
 """git, started in one stated repository, depending on nobody's configuration."""
 
 import os
+import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
@@ -71,9 +72,8 @@ class Git:
             CommandFailed: git said no.
             TookTooLong: It was killed.
         """
-        settings = [part for pair in config for part in ("-c", pair)]
         return process.run(
-            ["git", *_ALWAYS, *settings, *arguments],
+            _argv(arguments, config),
             env={**self._environment, **(environment or {})},
             cwd=self.directory,
             stdin=stdin,
@@ -81,9 +81,25 @@ class Git:
             timeout_s=timeout_s,
         )
 
+    def start(self, *arguments: str) -> "subprocess.Popen[bytes]":
+        """Start git with a pipe on each side, to be asked many things."""
+        return process.start(
+            _argv(arguments),
+            env=self._environment,
+            cwd=self.directory,
+            stdin=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            keeps=self._keeps(),
+        )
+
     def at(self, directory: Path) -> "Git":
         """Return the same git in another repository."""
         return Git(directory, self._surroundings, self._keeps)
+
+
+def _argv(arguments: Sequence[str], config: Sequence[str] = ()) -> list[str]:
+    settings = [part for pair in config for part in ("-c", pair)]
+    return ["git", *_ALWAYS, *settings, *arguments]
 
 
 def make_repository(git: Git) -> None:

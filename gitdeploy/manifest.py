@@ -1,0 +1,146 @@
+"""The record of a release's files: what its commit has, and how it lies on the disk.
+
+Whoever makes the next release reads from it what did not change; pure.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Final, TypeAlias
+
+import msgspec
+
+__all__ = [
+    "Below",
+    "File",
+    "Folder",
+    "Manifest",
+    "Module",
+    "Stamp",
+    "decode",
+    "encode",
+    "joined",
+]
+
+_VERSION: Final = 1
+"""Counts up when an older record would be misread."""
+
+Stamp: TypeAlias = tuple[int, int, int, int]
+"""Inode, size in bytes, time of change in ns, mode: as lstat(2) has them."""
+
+
+class File(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """A file or link of the commit."""
+
+    name: bytes
+    """In its folder."""
+    mode: int
+    """git's: 0o100644, 0o100755 or 0o120000, or an odd old one."""
+    id: bytes
+    """The blob's, 20 bytes."""
+    stamp: Stamp | None = None
+    """How it lay on the disk when it held just what the commit has; None: not yet,
+    or not any more when its release was sealed."""
+
+
+class Module(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """A submodule."""
+
+    name: bytes
+    """In its folder."""
+    commit: str
+    """Full commit id."""
+
+
+class Below(msgspec.Struct, array_like=True):
+    """What a folder and all below it add up to."""
+
+    entries: int = 0
+    """Files, links, folders and submodules."""
+    files: int = 0
+    """Files and links."""
+    size_bytes: int = 0
+    """Of the blobs."""
+    links: int = 0
+    depth: int = 0
+    """Folders within each other; 0 for a file."""
+    longest_path: int = 0
+    """Bytes."""
+
+
+class Folder(msgspec.Struct, array_like=True, frozen=True):
+    """A folder of the commit."""
+
+    tree: bytes
+    """The tree's id, 20 bytes: two folders with the same one hold the same."""
+    below: Below
+    files: list[File]
+    folders: list[bytes]
+    """Names."""
+    modules: list[Module]
+
+
+class Manifest(msgspec.Struct, array_like=True, frozen=True):
+    """All that one commit brought into a release."""
+
+    version: int
+    path: str
+    """The folder of the commit that was deployed; `.` for all of it."""
+    rules: str
+    """Stands for all that decided whether the commit may be deployed."""
+    attributes: str
+    """Stands for all that decides how a blob becomes a file, besides its path."""
+    folders: dict[bytes, Folder]
+    """By path; the release itself is the empty path."""
+
+    @classmethod
+    def of(
+        cls, folders: dict[bytes, Folder], *, path: str, rules: str, attributes: str
+    ) -> "Manifest":
+        """Return a record in the present form."""
+        return cls(_VERSION, path, rules, attributes, folders)
+
+    def knows(self, path: bytes, tree: bytes) -> bool:
+        """Return whether the folder at a path is that tree."""
+        folder = self.folders.get(path)
+        return folder is not None and folder.tree == tree
+
+    def branch(self, top: bytes) -> Iterator[tuple[bytes, Folder]]:
+        """Yield a folder and all below it, with their paths."""
+        pending = [top]
+        while pending:
+            path = pending.pop()
+            folder = self.folders[path]
+            yield path, folder
+            pending += (joined(path, name) for name in folder.folders)
+
+
+def joined(folder: bytes, name: bytes) -> bytes:
+    """Return the path of what lies in a folder."""
+    return b"%b/%b" % (folder, name) if folder else name
+
+
+def encode(manifest: Manifest) -> bytes:
+    """Return a record as bytes, MessagePack."""
+    return msgspec.msgpack.encode(manifest)
+
+
+def decode(data: bytes) -> Manifest | None:
+    """Return what `encode` made bytes of; None for anything else.
+
+    A record is of second rank: without it the next release is written whole.
+    """
+    try:
+        manifest = msgspec.msgpack.decode(data, type=Manifest)
+    except (msgspec.DecodeError, RecursionError):
+        return None
+    return (
+        manifest if manifest.version == _VERSION and _hangs_together(manifest) else None
+    )
+
+
+def _hangs_together(manifest: Manifest) -> bool:
+    paths: Iterable[bytes] = (
+        joined(path, name)
+        for path, folder in manifest.folders.items()
+        for name in folder.folders
+    )
+    return {b"", *paths} == manifest.folders.keys()

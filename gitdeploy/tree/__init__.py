@@ -1,0 +1,8 @@
+"""A commit's tree looked through before one byte of it is written.
+
+`inspection` walks it, `objects` reads it.
+"""
+
+from gitdeploy.tree.inspection import Inspection, Submodule, inspect
+
+__all__ = ["Inspection", "Submodule", "inspect"]
