@@ -60,6 +60,11 @@ class Layout:
         return self.home / "empty"
 
     @property
+    def manifests(self) -> Path:
+        """One record for each release: which files its commit brought into it."""
+        return self.home / "manifests"
+
+    @property
     def ledger(self) -> Path:
         """The SQLite file."""
         return self.home / "ledger.db"
@@ -91,6 +96,10 @@ class Layout:
     def log(self, name: str) -> Path:
         """Return the log of the release of that name."""
         return self.logs / f"{name}.log"
+
+    def manifest(self, name: str) -> Path:
+        """Return the record of the release of that name."""
+        return self.manifests / name
 
     def shared_of(self, scope: str, chain: ChainName) -> Path:
         """Return the shared directory for a release of `chain`.

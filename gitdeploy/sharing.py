@@ -50,7 +50,7 @@ def _works(directory: Path, share: Callable[[Path, Path], None]) -> bool:
     first, second = directory / ".sharing-1", directory / ".sharing-2"
     _remove(first, second)  # of one that was killed
     try:
-        files.create_whole(first, b"x" * _TRIED)
+        files.write(first, b"x" * _TRIED)
         try:
             share(first, second)
         except OSError:

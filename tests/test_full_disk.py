@@ -37,7 +37,7 @@ def test_a_release_that_does_not_fit_is_refused_before_it_is_written(
     said = ada.push("main")
     assert said.code == 1
     reason = said.status("main").reason
-    assert reason.startswith("the files need 3.4 MiB, and 1.0 MiB stay free; the serv")
+    assert reason.startswith("the files need 2.9 MiB, and 1.0 MiB stay free; the serv")
     assert reason.endswith("too little")
     assert "hint          gitdeploy prune shop --keep 0  # frees 1.1 MiB" in said.output
     assert server.links() == links

@@ -43,6 +43,7 @@ def test_everything_of_an_app_has_its_place():
         "shared": "shop/shared",
         "logs": "shop/logs",
         "modules": "shop/modules",
+        "manifests": "shop/manifests",
         "empty": "shop/empty",
         "ledger": "shop/ledger.db",
         "lock": "shop/lock",

@@ -5,8 +5,7 @@ import os
 from pathlib import Path
 
 import pytest
-from support import process
-from support.tools import cannot, needs
+from support.disk import xfs
 
 from gitdeploy import sharing
 from gitdeploy.system import files
@@ -58,22 +57,10 @@ def test_a_directory_that_cannot_be_written_to_is_no_answer(tmp_path: Path) -> N
 
 def test_a_file_system_with_reflinks_is_recognised(tmp_path: Path) -> None:
     """On a real XFS: clones share until one is written to."""
-    if os.geteuid() != 0:
-        cannot("only root mounts an XFS")
-    image, place = tmp_path / "image", tmp_path / "xfs"
-    image.touch()
-    os.truncate(image, 320 * 2**20)
-    process.run(needs("mkfs.xfs"), "-q", "-m", "reflink=1", image)
-    place.mkdir()
-    mounted = process.run("mount", "-o", "loop", image, place, check=False)
-    if mounted.returncode:
-        cannot(f"this machine mounts no XFS: {mounted.stderr.strip()}")
-    try:
+    with xfs(tmp_path) as place:
         assert sharing.way_in(place, hard_links=True) == "reflink"
         assert os.listdir(place) == []
         (place / "one").write_text("1" * 9000)
         files.clone_file(place / "one", place / "two")
         (place / "two").write_text("2")
         assert (place / "one").read_text() == "1" * 9000
-    finally:
-        process.run("umount", place)

@@ -30,10 +30,8 @@ def unsupported(config: Config) -> tuple[str, ...]:
     ask for nothing and are not named.
     """
     preview = ("refs.preview",) if config.refs.preview else ()
-    share = ("checkout.share",) if config.checkout.share == "always" else ()
     return (
         *preview,
-        *share,
         *_later("", config),
         *_later("chains.dev.", config.chains.dev),
         *_later("chains.prod.", config.chains.prod),

@@ -88,7 +88,7 @@ class Checkout(Table, frozen=True, kw_only=True):
     submodules: bool = False
     """Whether submodules are checked out too; default no."""
     share: Literal["auto", "always", "never"] = "auto"
-    """Whether unchanged files are shared with the release before; not yet done."""
+    """Whether unchanged files are shared with the release before; see `donor`."""
     path: StartFolder = StartFolder(".")
     """The folder of the repository that is deployed; default `.`, all of it."""
 

@@ -246,5 +246,5 @@ def _measured(app: App, source: Source) -> tuple[int, int]:
         tree = app.repository.id_at(tree, config.checkout.path) or tree
     shared = (*config.shared.files, *config.shared.dirs)
     limits = app.server.limits
-    found = inspect(app.repository.path, tree, limits, shared=shared)
+    found = inspect(app.repository.git, tree, limits, shared=shared)
     return found.files, found.size_bytes

@@ -1,26 +1,46 @@
-"""A commit's files brought into a release's directory, looked through before."""
+"""A commit's files brought into a release's directory, looked through before.
+
+What an earlier release has as well is shared with it; git writes the rest.
+"""
 
 import posixpath
+from dataclasses import dataclass
 from pathlib import Path
 
-from gitdeploy.checkout import check_out
+from gitdeploy import unchanged
+from gitdeploy.checkout import check_out, check_out_some
 from gitdeploy.deploy.app import App
 from gitdeploy.deploy.attempt import Wanted
+from gitdeploy.deploy.donor import Donor, find_donor, rules_of, way_of
+from gitdeploy.deploy.gitattributes import attribute_files, fingerprint
 from gitdeploy.deploy.report import Report
 from gitdeploy.deploy.room import check_room
 from gitdeploy.errors import ReleaseFailed
-from gitdeploy.system import files
+from gitdeploy.manifest import Manifest
+from gitdeploy.sharing import Way
+from gitdeploy.system import clock, files
 from gitdeploy.system.clock import Stopwatch
 from gitdeploy.system.git import Git
 from gitdeploy.system.terminal import count
 from gitdeploy.tree import Inspection, Submodule, inspect
+from gitdeploy.unchanged import Folders
 
-__all__ = ["materialise"]
+__all__ = ["Made", "materialise"]
 
 
-def materialise(
-    app: App, wanted: Wanted, directory: Path, report: Report
-) -> Inspection:
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What is in a release's directory before any step ran."""
+
+    files: int
+    """Files and links."""
+    size_bytes: int
+    manifest: Manifest
+    linked: bool
+    """Whether a file may be another release's file under one more name."""
+
+
+def materialise(app: App, wanted: Wanted, directory: Path, report: Report) -> Made:
     """Write what a commit deploys into a new directory; return what it holds.
 
     Changes: `directory`, and mirrors of submodules.
@@ -30,18 +50,66 @@ def materialise(
             be known before, nothing was written.
     """
     watch = Stopwatch()
-    config = wanted.config
-    tree = _deployed_tree(app, wanted)
-    shared = (*config.shared.files, *config.shared.dirs)
-    limits = app.server.limits
-    inspection = inspect(app.repository.path, tree, limits, shared=shared)
-    check_room(app, inspection)
+    rules, donor = rules_of(app, wanted.config), find_donor(app, wanted.chain)
+    inspection = _inspected(app, wanted, donor, rules)
+    path = str(wanted.config.checkout.path)
+    attributes = fingerprint(app, wanted.tree, path, inspection.folders)
+    way = way_of(app, wanted.config)
+    if donor and (way == "copy" or donor.manifest.attributes != attributes):
+        donor = None
+    check_room(app, inspection, donor)
     files.make_directory(directory)
-    check_out(app.repository.git, wanted.tree, directory, path=config.checkout.path)
+    folders = _written(app, wanted, inspection.folders, directory, donor, way)
+    written = sum(1 for _ in unchanged.unwritten(folders))
     if inspection.submodules:
         inspection = _mount_submodules(app, wanted, inspection, directory)
-    report.line("checkout", count(inspection.files, "file"), watch.seconds)
-    return inspection
+    folders = unchanged.stamp(directory, folders, read_only=way == "hardlink")
+    clock.wait_past(unchanged.newest_ns(folders))  # a step's changes shall show
+    report.line("checkout", _said(inspection.files, written, donor), watch.seconds)
+    manifest = Manifest.of(folders, path=path, rules=rules, attributes=attributes)
+    return Made(inspection.files, inspection.size_bytes, manifest, way == "hardlink")
+
+
+def _inspected(app: App, wanted: Wanted, donor: Donor | None, rules: str) -> Inspection:
+    """Look through the tree; what a release inspected by the same rules had is fine."""
+    shared = wanted.config.shared
+    same_rules = donor is not None and donor.manifest.rules == rules
+    return inspect(
+        app.repository.git,
+        _deployed_tree(app, wanted),
+        app.server.limits,
+        shared=(*shared.files, *shared.dirs),
+        before=donor.manifest if donor and same_rules else None,
+    )
+
+
+def _written(
+    app: App,
+    wanted: Wanted,
+    folders: Folders,
+    directory: Path,
+    donor: Donor | None,
+    way: Way,
+) -> Folders:
+    """Bring every file into the directory; return which are shared, by their stamps."""
+    git, path = app.repository.git, wanted.config.checkout.path
+    if donor is None:
+        check_out(git, wanted.tree, directory, path=path)
+        return unchanged.unstamped(folders)
+    source = app.directory(donor.release)
+    had, clones = donor.manifest.folders, way == "reflink"
+    folders = unchanged.keep(source, had, directory, folders, clones=clones)
+    rest = list(unchanged.unwritten(folders))
+    if rest:
+        attributes = attribute_files(app, wanted.tree, path, folders)
+        check_out_some(git, rest, directory, attributes=attributes, path=path)
+    return folders
+
+
+def _said(files: int, written: int, donor: Donor | None) -> str:
+    if donor is None:
+        return count(files, "file")
+    return f"{written:,} of {count(files, 'file')} changed"
 
 
 def _deployed_tree(app: App, wanted: Wanted) -> str:
@@ -89,12 +157,12 @@ def _mount(
     """Check a submodule out into its place; return what the release holds then."""
     tree = mirror("rev-parse", f"{submodule.commit}^{{tree}}").decode().strip()
     limits = app.server.limits
-    inner = inspect(mirror.directory, tree, limits, besides=so_far)
+    inner = inspect(mirror, tree, limits, besides=so_far)
     if inner.submodules:
         raise ReleaseFailed(
             f"submodule {submodule.path!r} has submodules of its own;"
             " that is not supported"
         )
-    check_room(app, inner)
+    check_room(app, inner, None)
     check_out(mirror, tree, directory / submodule.path)
     return Inspection(so_far.files + inner.files, so_far.size_bytes + inner.size_bytes)

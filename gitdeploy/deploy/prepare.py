@@ -1,13 +1,15 @@
 """A commit made into a ready release: nothing public changes here."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
 from gitdeploy.deploy.app import App
 from gitdeploy.deploy.attempt import Wanted
 from gitdeploy.deploy.build import build
-from gitdeploy.deploy.materialise import materialise
+from gitdeploy.deploy.donor import without_touched, write_manifest
+from gitdeploy.deploy.guard import guarded
+from gitdeploy.deploy.materialise import Made, materialise
 from gitdeploy.deploy.report import Report
 from gitdeploy.deploy.still_wanted import check_still_wanted
 from gitdeploy.errors import Cancelled, GitdeployError, ReleaseFailed
@@ -16,7 +18,6 @@ from gitdeploy.model import Release
 from gitdeploy.shared import link_shared
 from gitdeploy.system import clock, disk, files
 from gitdeploy.system.signals import disturbable
-from gitdeploy.tree import Inspection
 
 __all__ = ["prepare"]
 
@@ -76,13 +77,15 @@ def _logged(
 def _made(app: App, release: Release, wanted: Wanted, report: Report) -> Release:
     directory = app.directory(release)
     check_still_wanted(app, wanted.config, report)
-    inspection = materialise(app, wanted, directory, report)
+    made = materialise(app, wanted, directory, report)
     _link_shared(app, wanted, directory, report)
-    build(app, release, wanted, report)
+    shared = made.linked and wanted.config.build.steps
+    with guarded(app, directory, made.manifest) if shared else nullcontext():
+        build(app, release, wanted, report)
     check_still_wanted(app, wanted.config, report)
     if not directory.is_dir():
         raise ReleaseFailed("a build step removed the release's directory")
-    return _seal(app, release, inspection)
+    return _seal(app, release, wanted, made)
 
 
 def _link_shared(app: App, wanted: Wanted, directory: Path, report: Report) -> None:
@@ -94,14 +97,17 @@ def _link_shared(app: App, wanted: Wanted, directory: Path, report: Report) -> N
     report.line("shared", "  ".join(names))
 
 
-def _seal(app: App, release: Release, inspection: Inspection) -> Release:
-    files.sync_directory(app.layout.releases)
-    files.sync_filesystems([app.layout.releases, app.layout.shared])
+def _seal(app: App, release: Release, wanted: Wanted, made: Made) -> Release:
+    """Make a release durable, with the record of its files, and then ready."""
+    manifest = made.manifest
+    if wanted.config.build.steps:  # what they changed is not shared any further
+        manifest = without_touched(app.directory(release), manifest)
+    write_manifest(app, release, manifest)
+    layout = app.layout
+    files.sync_directory(layout.releases)
+    files.sync_filesystems([layout.releases, layout.shared, layout.manifests])
     return app.ledger.releases.seal(
-        release,
-        at=clock.now(),
-        files=inspection.files,
-        size_bytes=inspection.size_bytes,
+        release, at=clock.now(), files=made.files, size_bytes=made.size_bytes
     )
 
 

@@ -1,6 +1,8 @@
 """Whether a release will fit on the disk, and what would make room for it."""
 
+from gitdeploy import unchanged
 from gitdeploy.deploy.app import App
+from gitdeploy.deploy.donor import Donor
 from gitdeploy.deploy.prune import to_prune
 from gitdeploy.deploy.reserve import RESERVE_BYTES
 from gitdeploy.errors import ReleaseFailed
@@ -11,18 +13,26 @@ from gitdeploy.tree import Inspection
 __all__ = ["check_room"]
 
 
-def check_room(app: App, inspection: Inspection) -> None:
+def check_room(app: App, inspection: Inspection, donor: Donor | None) -> None:
     """Refuse before anything is written that would not fit.
 
     A file fills its last block half, on average; what a roll back needs stays free.
+
+    Args:
+        app: The app.
+        inspection: What the release will hold.
+        donor: The release that it shares unchanged files with, which need no room.
 
     Raises:
         ReleaseFailed: Bytes or inodes are missing; the message says how many, and
             what prune would free.
     """
     free_bytes, free_inodes = disk.room(app.layout.releases)
-    last_blocks = inspection.files * disk.block_bytes(app.layout.releases) // 2
-    need_bytes = inspection.size_bytes + last_blocks
+    had = donor.manifest.folders if donor else {}
+    shared_files, shared_bytes = unchanged.in_common(had, inspection.folders)
+    new_files = inspection.files - shared_files
+    last_blocks = new_files * disk.block_bytes(app.layout.releases) // 2
+    need_bytes = inspection.size_bytes - shared_bytes + last_blocks
     if (missing := need_bytes + RESERVE_BYTES - free_bytes) > 0:
         raise ReleaseFailed(
             f"the files need {human_bytes(need_bytes)}, and"
@@ -30,9 +40,9 @@ def check_room(app: App, inspection: Inspection) -> None:
             f" {human_bytes(free_bytes)}: {human_bytes(missing)} too little",
             hint=_way_out(app, missing, 0),
         )
-    if (missing := inspection.files - free_inodes) > 0:
+    if (missing := new_files - free_inodes) > 0:
         raise ReleaseFailed(
-            f"{count(inspection.files, 'file')} are {missing:,} too many: the"
+            f"{count(new_files, 'file')} are {missing:,} too many: the"
             f" server's disk can hold {free_inodes:,} more",
             hint=_way_out(app, 0, missing),
         )

@@ -150,6 +150,10 @@ class Releases:
         """Return the newest releases, pruned ones too, newest first."""
         return self._select("ORDER BY number DESC LIMIT ?", limit)
 
+    def newest_ready(self, limit: int) -> list[Release]:
+        """Return the newest releases that are ready, newest first."""
+        return self._select("WHERE state = 'ready' ORDER BY number DESC LIMIT ?", limit)
+
     def skip_numbers(self, up_to: int) -> None:
         """Never give out a number that is `up_to` or lower."""
         with self._database.transaction():

@@ -2,6 +2,7 @@
 
 import time
 from datetime import UTC, datetime
+from typing import Final
 
 __all__ = [
     "Stopwatch",
@@ -11,7 +12,12 @@ __all__ = [
     "expanded",
     "now",
     "seconds_since",
+    "wait_past",
 ]
+
+_CLOCK_REALTIME_COARSE: Final = 5  # clock_gettime(2); what files are stamped with
+_TICK_S: Final = 0.001
+_TICKS: Final = 50
 
 
 def now() -> str:
@@ -47,6 +53,18 @@ def booted_s() -> float:
     By the clock as it goes now: whoever sets it moves this moment as well.
     """
     return time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+def wait_past(moment_ns: int) -> None:
+    """Wait until a file that is written now gets a later time than `moment_ns`.
+
+    The kernel's clock for files ticks some hundred times a second. A moment that is
+    not near is not waited for.
+    """
+    for _ in range(_TICKS):
+        if time.clock_gettime_ns(_CLOCK_REALTIME_COARSE) > moment_ns:
+            return
+        time.sleep(_TICK_S)
 
 
 class Stopwatch:

@@ -7,10 +7,10 @@ directory (rename(2), fsync(2)). Nothing here follows a link or recurses.
 import itertools
 import os
 import stat
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 __all__ = [
     "append",
@@ -22,21 +22,29 @@ __all__ = [
     "link_below",
     "link_file",
     "make_directory",
+    "make_read_only",
     "move_up",
     "occupy",
+    "open_directory",
     "open_to_append",
     "open_to_hold",
     "overwrite",
     "remove",
     "remove_file",
     "remove_tree",
+    "rename",
     "replace_file",
     "replace_link",
     "sync_directory",
     "sync_filesystems",
+    "write",
     "write_whole",
 ]
 
+Name: TypeAlias = Path | bytes
+"""A path; or a name in a directory that a descriptor stands for."""
+
+_WRITABLE: Final = 0o222
 _FICLONE: Final = 0x40049409  # ioctl_ficlone(2); the same on x86 and ARM
 _DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -89,6 +97,27 @@ def write_whole(
         sync_directory(path.parent)
 
 
+def write(path: Path, data: bytes) -> None:
+    """Make a file hold `data`, durable once the disk is synced.
+
+    What crashes here leaves a part of it: only for what is known to be whole by
+    itself, or not read before something else says that it is.
+    """
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+    with open(os.open(path, flags, 0o644), "wb") as file:
+        file.write(data)
+
+
+@contextmanager
+def open_directory(path: Path) -> Iterator[int]:
+    """Give a descriptor of a directory, which is not a link, for the body."""
+    fd = os.open(path, _DIRECTORY)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
 def open_to_hold(path: Path) -> int:
     """Return a descriptor of a file to be held locked, made where it is missing."""
     return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
@@ -134,6 +163,11 @@ def create_whole(path: Path, data: bytes, mode: int = 0o644) -> bool:
             remove_file(path)
         raise
     return True
+
+
+def rename(path: Path, to: Path) -> None:
+    """Give a file another name; what had that name before is replaced."""
+    os.rename(path, to)
 
 
 def replace_file(path: Path, by: Path) -> None:
@@ -223,8 +257,9 @@ def copy(source: Path, destination: Path, *, durable: bool = False) -> None:
     Args:
         source: What is copied.
         destination: Its name there.
-        durable: Whether the copy is on the disk before it has its name, so that
-            whoever finds it there finds all of it, also after a power cut.
+        durable: Whether the copy is to last: it is on the disk before it has its
+            name, so that whoever finds it there finds all of it, also after a power
+            cut; and its owner may write to it, whatever the source's modes are.
 
     Changes: a copy beside it, then the name. Safe to repeat.
     """
@@ -237,16 +272,37 @@ def copy(source: Path, destination: Path, *, durable: bool = False) -> None:
     else:
         shutil.copy2(source, new, follow_symlinks=False)
     if durable:
+        _let_owner_write(new)
         sync_filesystems([new])
     os.rename(new, destination)
     if durable:
         sync_directory(destination.parent)
 
 
-def clone_file(source: Path, destination: Path) -> None:
+def _let_owner_write(top: Path) -> None:
+    """Give the owner the right to write to a file, or to all files below."""
+    below = (Path(place) / name for place, _, names in os.walk(top) for name in names)
+    for path in (top, *below):
+        if not path.is_symlink():
+            os.chmod(path, stat.S_IMODE(path.stat().st_mode) | stat.S_IWUSR)
+
+
+def clone_file(
+    source: Name,
+    destination: Name,
+    *,
+    source_in: int | None = None,
+    destination_in: int | None = None,
+) -> None:
     """Make a file that has another's blocks, until one of the two is written to.
 
-    Content and mode are the same, the times are not.
+    Content, mode and time of change are the same, so that caches know the file.
+
+    Args:
+        source: The file; a link is refused.
+        destination: Its name there.
+        source_in: A descriptor of the directory that `source` is in; None: a path.
+        destination_in: The same of `destination`.
 
     Raises:
         OSError: There is a file already, or this file system cannot; then no file
@@ -257,27 +313,50 @@ def clone_file(source: Path, destination: Path) -> None:
     """
     import fcntl
 
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-    with open(source, "rb") as whole:
-        fd = os.open(destination, flags, 0o600)
+    reading = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+    writing = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    with ExitStack() as stack:
+        whole = os.open(source, reading, dir_fd=source_in)
+        stack.callback(os.close, whole)
+        status = os.fstat(whole)
+        fd = os.open(destination, writing, 0o600, dir_fd=destination_in)
+        stack.callback(os.close, fd)
         try:
-            fcntl.ioctl(fd, _FICLONE, whole.fileno())
-            os.fchmod(fd, stat.S_IMODE(os.fstat(whole.fileno()).st_mode))
+            fcntl.ioctl(fd, _FICLONE, whole)
+            os.fchmod(fd, stat.S_IMODE(status.st_mode))
+            os.utime(fd, ns=(status.st_atime_ns, status.st_mtime_ns))
         except OSError:
             with suppress(OSError):
-                remove_file(destination)
+                os.unlink(destination, dir_fd=destination_in)
             raise
-        finally:
-            os.close(fd)
 
 
-def link_file(source: Path, destination: Path) -> None:
+def link_file(
+    source: Name,
+    destination: Name,
+    *,
+    source_in: int | None = None,
+    destination_in: int | None = None,
+) -> None:
     """Give a file another name on the same file system; a link is not followed.
+
+    The arguments are those of `clone_file`.
 
     Raises:
         OSError: There is a file already, or this file cannot have one more name.
     """
-    os.link(source, destination, follow_symlinks=False)
+    os.link(
+        source,
+        destination,
+        src_dir_fd=source_in,
+        dst_dir_fd=destination_in,
+        follow_symlinks=False,
+    )
+
+
+def make_read_only(name: bytes, directory: int, mode: int) -> None:
+    """Give a file of an open directory a mode, less the right to write."""
+    os.chmod(name, mode & ~_WRITABLE, dir_fd=directory)
 
 
 def link_below(base: Path, relative: str, target: str) -> None:
