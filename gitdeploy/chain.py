@@ -5,8 +5,10 @@ What a roll back takes off the chain is kept beside it, so that it can be undone
 """
 
 from collections.abc import Collection
-from dataclasses import dataclass, replace
 from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from gitdeploy.errors import NothingThere
 from gitdeploy.model import ChainName, Entry
@@ -17,8 +19,7 @@ MOST_ENTRIES: Final = 1000
 """Chains are read and written whole, so that none may grow for ever."""
 
 
-@dataclass(frozen=True, slots=True)
-class Chain:
+class Chain(Struct, frozen=True):
     """One chain at one moment.
 
     A release may stand on it more than once only by actions on the server

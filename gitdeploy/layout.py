@@ -3,9 +3,10 @@
 import posixpath
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from msgspec import Struct
 
 from gitdeploy.errors import UsageError
 from gitdeploy.model import CHAINS, ChainName, Release
@@ -16,8 +17,7 @@ _APP_NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]*")
 _MAX_NAME_BYTES: Final = 100
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(Struct, frozen=True):
     """The places of one app below the root."""
 
     root: Path
@@ -111,8 +111,7 @@ class Layout:
         return self.shared / chain if scope == "chain" else self.shared
 
 
-@dataclass(frozen=True, slots=True)
-class Public:
+class Public(Struct, frozen=True):
     """The links of one app in the target directory."""
 
     target: Path

@@ -1,7 +1,8 @@
 """The words of the domain as frozen values; nothing here acts or imports a room."""
 
-from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
+
+from msgspec import Struct
 
 ChainName: TypeAlias = Literal["dev", "prod"]
 CHAINS: Final[tuple[ChainName, ...]] = ("dev", "prod")
@@ -31,8 +32,7 @@ ACCEPTED: Final[tuple[VerdictWord, ...]] = (
 """The verdicts after which a ref is where the pusher wanted it."""
 
 
-@dataclass(frozen=True, slots=True)
-class RefUpdate:
+class RefUpdate(Struct, frozen=True):
     """One line of a push: a ref, what it was and what it shall be."""
 
     ref: str
@@ -62,8 +62,7 @@ class RefUpdate:
         return RefUpdate(self.ref, self.new, self.old)
 
 
-@dataclass(frozen=True, slots=True)
-class Release:
+class Release(Struct, frozen=True):
     """One directory made from one commit, or any directory linked as it is."""
 
     number: int
@@ -93,8 +92,7 @@ class Release:
     """Never pruned."""
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """A release's place on a chain: what put it there."""
 
     release: int
@@ -107,8 +105,7 @@ class Entry:
     """ISO 8601, UTC: when it last became the head."""
 
 
-@dataclass(frozen=True, slots=True)
-class Deployment:
+class Deployment(Struct, frozen=True):
     """One event of the app's history: what was asked, by whom, what came of it."""
 
     id: int
@@ -136,8 +133,7 @@ class Deployment:
     """JSON: a list of [word, seconds], one for each stage of the work."""
 
 
-@dataclass(frozen=True, slots=True)
-class Freeze:
+class Freeze(Struct, frozen=True):
     """A lock that a person put on an app: pushes are refused until it is taken off."""
 
     reason: str
@@ -145,8 +141,7 @@ class Freeze:
     since: str
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(Struct, frozen=True):
     """What the pusher is told about one ref."""
 
     update: RefUpdate

@@ -1,10 +1,9 @@
 """Moves along a chain."""
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from gitdeploy.chain import MOST_ENTRIES, Chain
 from gitdeploy.errors import NothingThere

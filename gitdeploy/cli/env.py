@@ -6,11 +6,11 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import click
+from msgspec import Struct
 
 from gitdeploy import envfile
 from gitdeploy.cli.options import (
@@ -35,8 +35,7 @@ _PRIVATE: Final = 0o600
 _GROUP_TOO: Final = 0o660
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
+class _Asked(Struct, frozen=True):
     """What was asked of one .env file."""
 
     app: App

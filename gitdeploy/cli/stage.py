@@ -1,6 +1,5 @@
 """The stage of `gitdeploy demo`: a server, a clone, and what is seen of a push."""
 
-import dataclasses
 import os
 import re
 import signal
@@ -11,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Final, Self
+
+import msgspec
 
 from gitdeploy.cli.screen import show_line
 from gitdeploy.deploy.app import App
@@ -46,7 +47,7 @@ class Stage:
         """Set the stage; the person's own git configuration is not part of it."""
         files.make_directory(self._place / "home")
         _replace_environment(_clean_environment(self._place / "home"))
-        server = dataclasses.replace(
+        server = msgspec.structs.replace(
             surroundings(os.environ), home=str(self._place / "home")
         )
         self._app = set_up(

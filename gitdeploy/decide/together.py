@@ -1,6 +1,5 @@
 """What the updates of one push mean together: their order, and what collides."""
 
-import shlex
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
@@ -44,6 +43,8 @@ def conflicts(decisions: Mapping[RefUpdate, Decision]) -> dict[RefUpdate, Refuse
 
 
 def _too_many(chain: ChainName, updates: Sequence[RefUpdate]) -> Refuse:
+    import shlex
+
     one = next(u for u in reversed(updates) if not u.deletes or u is updates[0])
     colon = ":" if one.deletes else ""
     return Refuse(

@@ -1,9 +1,10 @@
 """The words of the rule book: facts, decisions, and what kinds of refs there are."""
 
-from dataclasses import dataclass
 from enum import Enum
 from fnmatch import fnmatchcase
 from typing import Final, TypeAlias
+
+from msgspec import Struct
 
 from gitdeploy.config import Refs
 from gitdeploy.model import ChainName, Freeze, RefUpdate
@@ -58,8 +59,7 @@ class Content(Enum):
     NEW = "is new"
 
 
-@dataclass(frozen=True, slots=True)
-class Deploy:
+class Deploy(Struct, frozen=True):
     """Put a release with this content at the head of `chain`."""
 
     chain: ChainName
@@ -67,30 +67,26 @@ class Deploy:
     """Whether a release has to be prepared; else a ready one is used."""
 
 
-@dataclass(frozen=True, slots=True)
-class RollBack:
+class RollBack(Struct, frozen=True):
     """Take `steps` releases off the head of `chain`."""
 
     chain: ChainName
     steps: int
 
 
-@dataclass(frozen=True, slots=True)
-class Unchanged:
+class Unchanged(Struct, frozen=True):
     """The content is live already; the ref moves, the chain does not."""
 
     chain: ChainName
 
 
-@dataclass(frozen=True, slots=True)
-class Accept:
+class Accept(Struct, frozen=True):
     """The ref moves and nothing is deployed; `why` says so to the pusher."""
 
     why: str
 
 
-@dataclass(frozen=True, slots=True)
-class Refuse:
+class Refuse(Struct, frozen=True):
     """The ref does not move.
 
     Attributes:
@@ -105,8 +101,7 @@ class Refuse:
 Decision: TypeAlias = Deploy | RollBack | Unchanged | Accept | Refuse
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(Struct, frozen=True):
     """All that the rule book may know about one update."""
 
     update: RefUpdate

@@ -1,7 +1,8 @@
 """One update on its way to a verdict: what is known, intended and done so far."""
 
-from dataclasses import dataclass, field
 from typing import Self
+
+from msgspec import Struct, field
 
 from gitdeploy.chain import Chain
 from gitdeploy.config import Config
@@ -23,8 +24,7 @@ from gitdeploy.system.clock import Stopwatch
 __all__ = ["Attempt", "Wanted"]
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(Struct, frozen=True):
     """The release that shall be made."""
 
     content: str
@@ -52,8 +52,7 @@ class Wanted:
         )
 
 
-@dataclass(slots=True)
-class Attempt:
+class Attempt(Struct):
     """One update on its way to a verdict."""
 
     source: Source

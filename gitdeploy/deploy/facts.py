@@ -1,10 +1,11 @@
 """What is known about an update: from git once, from the ledger under the lock."""
 
-import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from gitdeploy.config import DEFAULTS, Config, parse, unsupported
 from gitdeploy.decide import Content, Facts, RefKind, Refuse, chain_of, classify
@@ -21,8 +22,7 @@ _RECIPE: Final = 1
 _MOST_TOML_BYTES: Final = 64 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(Struct, frozen=True):
     """What git says about one update; holds for ever, whatever is live."""
 
     update: RefUpdate
@@ -94,13 +94,14 @@ def content_id(source: Source, chain: ChainName) -> str:
     """Return what identifies the release that this source becomes on `chain`.
 
     Two commits with the same one become interchangeable directories: same tree, same
-    shared state linked in, same recipe.
+    shared state linked in, same recipe. It is these very words: a hash of them would
+    cost a push the import of OpenSSL.
     """
     shared = source.config.shared
     own_shared = shared.scope == "chain" and (shared.files or shared.dirs)
     assets: list[str] = []  # nothing but the tree can be pushed yet
     parts = [_RECIPE, source.tree, assets, chain if own_shared else "app"]
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+    return json.dumps(parts)
 
 
 def _still_followed(app: App, source: Source) -> bool:

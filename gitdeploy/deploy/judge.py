@@ -1,8 +1,9 @@
 """A push judged: what each of its updates means, alone and together."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from gitdeploy.decide import Decision, Refuse, conflicts, decide, describe
 from gitdeploy.deploy.app import App
@@ -18,8 +19,7 @@ OPTIONS: Final[Mapping[str, str]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Push:
+class Push(Struct, frozen=True):
     """What a pusher asks for."""
 
     updates: tuple[RefUpdate, ...]

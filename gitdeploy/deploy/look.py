@@ -5,8 +5,9 @@ Nothing here waits for the lock: what is shown was true a moment ago.
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict
 from typing import Any, Final, TypeAlias
+
+from msgspec.structs import asdict
 
 from gitdeploy.decide import Decision, Deploy, Refuse, describe
 from gitdeploy.deploy.app import App

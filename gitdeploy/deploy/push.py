@@ -6,8 +6,9 @@ preparation, acceptance, flip and verdict (`flow`).
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from typing import Final
+
+from msgspec.structs import replace
 
 from gitdeploy.decide import Decision, order
 from gitdeploy.deploy import wording

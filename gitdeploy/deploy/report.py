@@ -1,6 +1,5 @@
 """What the pusher reads: calm, aligned lines; the log gets them first."""
 
-import textwrap
 from typing import Final
 
 from gitdeploy.logs import Log
@@ -87,13 +86,20 @@ class Report:
         start = _start(word)
         took = "" if seconds is None else f"  {human_time(seconds)}"
         room = _WIDTH - len(start) - len(took)
-        lines = textwrap.wrap(
-            printable(text), room, break_long_words=False, break_on_hyphens=False
-        )
-        first, *rest = lines or [""]
+        first, *rest = _wrapped(printable(text), room)
         self._client.line(f"{start}{first:<{room}}{took}".rstrip())
         for more in rest:
             self._client.line(f"{'':<{len(start)}}{more}")
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    """Return at least one line; a word that is wider than `width` stays whole."""
+    if len(text) <= width and "\t" not in text:
+        return [text]
+    import textwrap
+
+    lines = textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)
+    return lines or [""]
 
 
 def _start(word: str) -> str:

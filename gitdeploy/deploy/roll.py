@@ -7,9 +7,10 @@ that was rolled back here on purpose.
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from msgspec import Struct
 
 from gitdeploy.chain import Chain
 from gitdeploy.deploy.app import App
@@ -44,8 +45,7 @@ _NO_REF: Final = "refs/heads/main"
 """For a commit that no ref put on a chain; what is read depends on the commit."""
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(Struct, frozen=True):
     """What a move came to."""
 
     word: VerdictWord

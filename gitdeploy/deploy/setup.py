@@ -1,9 +1,10 @@
 """An app made, or made whole again: repository, hooks, directories, ledger, links."""
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from msgspec import Struct
 
 from gitdeploy.deploy.app import DEFAULT_LINKS, App, default_target, set_up_apps
 from gitdeploy.deploy.receiving import GATE_FROM, git_version, set_gate, wire
@@ -23,8 +24,7 @@ __all__ = ["SetUp", "set_up"]
 _MOST_LINKS: Final = 100
 
 
-@dataclass(frozen=True, slots=True)
-class SetUp:
+class SetUp(Struct, frozen=True):
     """What `set_up` came to."""
 
     app: App

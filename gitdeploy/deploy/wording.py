@@ -1,6 +1,5 @@
 """What the pusher is told about an update, in words; nothing is decided here."""
 
-import shlex
 from collections.abc import Sequence
 from typing import Final
 
@@ -114,6 +113,8 @@ def _deployed(app: App, report: Report, attempt: Attempt) -> None:
     if head is None:
         return
     if chain == "dev":
+        import shlex
+
         branch = shlex.quote(attempt.update.short)
         report.copyable("back with", f"git revert HEAD && git push server {branch}")
     else:

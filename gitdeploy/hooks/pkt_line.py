@@ -1,6 +1,5 @@
 """pkt-lines, the frames of git's wire protocols (gitprotocol-common(5)); pure I/O."""
 
-import re
 from collections.abc import Iterable, Iterator
 from typing import IO, Final
 
@@ -11,7 +10,7 @@ __all__ = ["read_lines", "write_lines"]
 _HEADER: Final = 4
 _MOST_BYTES: Final = 65520
 _FLUSH: Final = b"0000"
-_FOUR_DIGITS: Final = re.compile(rb"[0-9a-fA-F]{4}")
+_DIGITS: Final = frozenset(b"0123456789abcdefABCDEF")
 
 
 def read_lines(stream: IO[bytes]) -> Iterator[bytes]:
@@ -44,7 +43,8 @@ def write_lines(stream: IO[bytes], lines: Iterable[bytes]) -> None:
 def _size(stream: IO[bytes]) -> int:
     """Return the size of the next line with its header; 0 for a flush packet."""
     header = stream.read(_HEADER)
-    size = int(header, 16) if _FOUR_DIGITS.fullmatch(header) else -1
+    are_digits = len(header) == _HEADER and _DIGITS.issuperset(header)
+    size = int(header, 16) if are_digits else -1
     if size != 0 and not _HEADER <= size <= _MOST_BYTES:
         raise SystemFailed(f"git sent {header!r} instead of the size of a line")
     return size

@@ -2,9 +2,10 @@
 
 import json
 import sqlite3
-from dataclasses import astuple
 from itertools import groupby
 from typing import Any
+
+from msgspec.structs import astuple
 
 from gitdeploy.chain import Chain
 from gitdeploy.ledger.database import Database

@@ -10,9 +10,11 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Final
+
+from msgspec import Struct, field
+from msgspec.structs import asdict
 
 from gitdeploy.system import clock, files, flock
 from gitdeploy.system.terminal import human_time
@@ -23,8 +25,7 @@ _CANCEL: Final = "cancel-"
 _MOST_REFS: Final = 50
 
 
-@dataclass(frozen=True, slots=True)
-class Holder:
+class Holder(Struct, frozen=True):
     """Who works on an app, or waits to."""
 
     by: str

@@ -20,7 +20,7 @@ _LEFT: Final = (
     "gc.pid.lock",
 )
 # What keeps a pack that was received until its refs have moved; people's say more.
-_KEPT_BY_PUSH: Final = re.compile(rb"(receive-pack|fetch-pack) \d+ on ")
+_KEPT_BY_PUSH: Final = rb"(receive-pack|fetch-pack) \d+ on "
 _READERS: Final = frozenset({"upload-pack", "upload-archive"})
 
 
@@ -31,7 +31,7 @@ class Debris(Locks):
         """Return what no living git can have made, in the order of names."""
         paths = [path for pattern in _LEFT for path in self.path.glob(pattern)]
         kept = self.path.glob("objects/pack/*.keep")
-        paths += [path for path in kept if _KEPT_BY_PUSH.match(path.read_bytes())]
+        paths += [path for path in kept if re.match(_KEPT_BY_PUSH, path.read_bytes())]
         return [one for one in self._judged(paths, _READERS) if one.stale]
 
     def remove_debris(self) -> None:

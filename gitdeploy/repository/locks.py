@@ -16,9 +16,10 @@ import stat
 from collections.abc import Iterable, Iterator
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from msgspec import Struct
 
 from gitdeploy.errors import SystemFailed
 from gitdeploy.repository.objects import Objects
@@ -32,7 +33,7 @@ __all__ = ["GATE", "GitLock", "GitLocked", "Locks"]
 GATE: Final = ("receive.procReceiveRefs", "refs")
 """The setting that makes git leave every ref to proc-receive."""
 
-_IN_THE_WAY: Final = re.compile(
+_IN_THE_WAY: Final = (
     r"Unable to create '(?P<lock>.+\.lock)': File exists"
     r"|could not lock config file (?P<config>.+): File exists"
 )
@@ -47,8 +48,7 @@ class GitLocked(SystemFailed):
     """A git that may still be running holds what has to change."""
 
 
-@dataclass(frozen=True, slots=True)
-class GitLock:
+class GitLock(Struct, frozen=True):
     """One lock file, judged."""
 
     path: Path
@@ -161,7 +161,7 @@ class Locks(Objects):
 
     def _in_the_way(self, stderr: str) -> GitLock | None:
         """Return the lock file that git complained of, if it is still there."""
-        match = _IN_THE_WAY.search(stderr)
+        match = re.search(_IN_THE_WAY, stderr)
         if match is None:
             return None
         place = Path(match["lock"] or f"{match['config']}.lock")

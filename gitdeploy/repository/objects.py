@@ -1,8 +1,9 @@
 """What objects the repository has, asked of git's own plumbing; none is written."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from gitdeploy.system.git import Git
 
@@ -11,8 +12,7 @@ __all__ = ["DEPLOY_TOML", "Commit", "Objects", "Pushed", "object_of"]
 DEPLOY_TOML: Final = "deploy.toml"
 
 
-@dataclass(frozen=True, slots=True)
-class Pushed:
+class Pushed(Struct, frozen=True):
     """What a pushed object id stands for."""
 
     type: str
@@ -27,8 +27,7 @@ class Pushed:
     """blob, where it is a file."""
 
 
-@dataclass(frozen=True, slots=True)
-class Commit:
+class Commit(Struct, frozen=True):
     """What people want to know about a commit."""
 
     id: str

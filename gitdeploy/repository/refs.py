@@ -14,7 +14,7 @@ from gitdeploy.system.process import CommandFailed
 __all__ = ["Refs", "RefsMoved"]
 
 _NO_ID: Final = "0" * 40
-_OF_THE_DISK: Final = re.compile(
+_OF_THE_DISK: Final = (
     r"(Permission denied|No space left on device|Read-only file system"
     r"|Input/output error|Too many open files|Disk quota exceeded)$"
 )
@@ -169,7 +169,7 @@ class Refs(Locks):
             said = _last_clause(error.stderr)
             if error.code < 0:
                 raise GitKilled(error.message) from error
-            if _OF_THE_DISK.search(said):
+            if re.search(_OF_THE_DISK, said):
                 raise SystemFailed(said) from error
             raise RefsMoved(said) from error
 

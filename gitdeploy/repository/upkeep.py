@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from gitdeploy.repository.debris import Debris
 from gitdeploy.system.process import CommandFailed
@@ -11,19 +12,17 @@ from gitdeploy.system.process import CommandFailed
 __all__ = ["Damage", "Upkeep"]
 
 _MANY_LOOSE: Final = 2000
-_LOST: Final = re.compile(
+# Patterns are text here: re keeps what it compiled, and hardly a push needs them.
+_LOST: Final = (
     r"^missing \w+ (?P<missing>[0-9a-f]{40})"
     r"|^(?:error: |fatal: )?(?P<corrupt>[0-9a-f]{40}): object corrupt or missing"
     r"|^(?:error: )?(?P<ref>refs/\S+): invalid sha1 pointer"
     r"|^(?:error|fatal): (?!in |unable to |refs/)(?P<said>.+)"
 )
-_PLACE: Final = re.compile(
-    r"(?:\./)?(objects/(?:[0-9a-f]{2}/[0-9a-f]{38}|pack/pack-\w+))"
-)
+_PLACE: Final = r"(?:\./)?(objects/(?:[0-9a-f]{2}/[0-9a-f]{38}|pack/pack-\w+))"
 
 
-@dataclass(frozen=True, slots=True)
-class Damage:
+class Damage(Struct, frozen=True):
     """What `git fsck` found to be wrong with what the repository holds."""
 
     objects: tuple[str, ...]
@@ -71,10 +70,10 @@ class Upkeep(Debris):
 
 def _damage(lines: list[str]) -> Damage | None:
     """Return what lines of fsck tell; None for sins of content only."""
-    found = [match for line in lines if (match := _LOST.search(line))]
+    found = [match for line in lines if (match := re.search(_LOST, line))]
     ids = {match["missing"] or match["corrupt"] for match in found} - {None}
     refs = {match["ref"] for match in found} - {None}
-    places = {place for line in lines for place in _PLACE.findall(line)}
+    places = {place for line in lines for place in re.findall(_PLACE, line)}
     said = [match["said"] for match in found if match["said"]]
     if not (ids or refs or places or said):
         return None

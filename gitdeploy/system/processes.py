@@ -8,9 +8,10 @@ reads as empty.
 import os
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from msgspec import Struct
 
 from gitdeploy.system import clock
 
@@ -25,8 +26,7 @@ _STARTED: Final = 19
 _FILES_BELONG_TO: Final = 4
 
 
-@dataclass(frozen=True, slots=True)
-class Process:
+class Process(Struct, frozen=True):
     """One process; each property is read anew."""
 
     pid: int

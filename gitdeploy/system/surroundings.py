@@ -1,12 +1,11 @@
 """What every child of ours gets of the environment; imports nothing that starts one."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 __all__ = ["Surroundings"]
 
 
-@dataclass(frozen=True, slots=True)
-class Surroundings:
+class Surroundings(Struct, frozen=True):
     """What the door took from the environment; nobody below it looks there."""
 
     path: str

@@ -1,7 +1,6 @@
 """Text made fit for a person's terminal; pure."""
 
 import re
-import shlex
 from collections.abc import Sequence
 from typing import Final
 
@@ -9,11 +8,11 @@ __all__ = ["count", "fit", "for_humans", "human_bytes", "human_time", "printable
 
 # C0 and C1 but for the tab, DEL, what reorders text (Unicode bidi controls), and
 # surrogates: bytes that were not UTF-8.
-_UNFIT: Final = re.compile(
+_UNFIT: Final = (
     "[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
     "\ud800-\udfff]"
 )
-_SEQUENCE: Final = re.compile(
+_SEQUENCE: Final = (
     r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[@-Z\\^_]"
 )
 _SHORT_S: Final = 0.1
@@ -27,8 +26,10 @@ def printable(text: str) -> str:
     Whole escape sequences are dropped; any other control character is shown as
     `\x07`; bytes that were not UTF-8 as `\xff`.
     """
-    text = _SEQUENCE.sub("", text)
-    return _UNFIT.sub(lambda match: _escaped(match.group()), text)
+    if text.isprintable():  # stricter than we are, and nearly always so
+        return text
+    text = re.sub(_SEQUENCE, "", text)
+    return re.sub(_UNFIT, lambda match: _escaped(match.group()), text)
 
 
 def fit(text: str, width: int) -> str:
@@ -38,8 +39,11 @@ def fit(text: str, width: int) -> str:
 
 def for_humans(run: str | Sequence[str]) -> str:
     """Return a command as one printable line."""
-    line = run if isinstance(run, str) else shlex.join(run)
-    return printable(" ".join(line.split()))
+    if not isinstance(run, str):
+        import shlex
+
+        run = shlex.join(run)
+    return printable(" ".join(run.split()))
 
 
 def human_time(seconds: float) -> str:

@@ -5,8 +5,9 @@ Looking changes nothing and takes no lock. What is mended is mended as `setup`,
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Final, TypeAlias
+
+from msgspec import Struct
 
 from gitdeploy.deploy.app import App
 from gitdeploy.deploy.doctor import (
@@ -31,8 +32,7 @@ __all__ = ["Examined", "Finding", "examine", "heal"]
 Look: TypeAlias = Callable[[App], Iterable[Finding]]
 
 
-@dataclass(frozen=True, slots=True)
-class Examined:
+class Examined(Struct, frozen=True):
     """A finding, and what became of it."""
 
     finding: Finding

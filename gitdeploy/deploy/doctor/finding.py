@@ -1,8 +1,9 @@
 """What the doctor found: what it is, whom it hurts now, and the way out."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
+
+from msgspec import Struct
 
 from gitdeploy.deploy.app import App
 from gitdeploy.deploy.report import Report
@@ -16,8 +17,7 @@ Fix: TypeAlias = Callable[[App, Report], object]
 NOBODY: Final = "nobody: it takes up space on the disk, no more"
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Struct, frozen=True):
     """One thing that is not as it should be."""
 
     name: str
