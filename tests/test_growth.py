@@ -19,7 +19,7 @@ from gitdeploy.deploy.acceptance import Gate
 from gitdeploy.deploy.app import App
 from gitdeploy.deploy.prune import prune, to_prune
 from gitdeploy.deploy.push import Push, receive
-from gitdeploy.deploy.recover import locked
+from gitdeploy.deploy.recover import locked, missed
 from gitdeploy.deploy.report import Report
 from gitdeploy.deploy.roll import release_staged, roll_back, roll_forward
 from gitdeploy.door import surroundings
@@ -174,3 +174,40 @@ def counted(server: Server, app_name: str, work: Work) -> dict[str, int]:
                 deed()
             steps[what] = len(seen)
     return steps
+
+
+# Names in an order of their own: git sorts bytes, and `/` comes after `-` and `.`.
+NAMES = "a a-b a.b b/c b-c b0 B é ü/x ff 漢 😀 deploy deployer"
+
+
+def test_as_many_refs_as_there_are_are_compared_as_one_text(shop: Server) -> None:
+    """What git lists and what the ledger lists agree to the byte, in every order."""
+    names = [f"refs/{kind}/{n}" for kind in ("tags", "a", "z") for n in NAMES.split()]
+    with opened(shop) as app:
+        head = app.repository.refs()["refs/heads/main"]
+        updates = [RefUpdate(name, NOTHING, head) for name in names]
+        app.repository.move(updates, why="test")
+        assert missed(app) == sorted(updates, key=lambda update: update.ref)
+        for update in updates:
+            accepted(app, update)
+        assert missed(app) == []
+        assert app.repository.are(
+            app.ledger.deployments.last_listing(), besides="refs/deploy/"
+        )
+        for name in ("refs/a/a", "refs/deployer", "refs/tags/ü/x", "refs/z/😀"):
+            if name in names:
+                unseen = RefUpdate(name, head, NOTHING)
+            else:
+                unseen = RefUpdate(name, NOTHING, head)
+            app.repository.move([unseen], why="test")
+            assert missed(app) == [unseen]
+            app.repository.move([unseen.reversed()], why="test")
+        assert missed(app) == []
+
+
+def accepted(app: App, update: RefUpdate) -> None:
+    """Write an event that accepted an update into the ledger."""
+    event = app.ledger.deployments.begin(
+        "store", by="ada", started="then", ref=update.ref, new=update.new
+    )
+    app.ledger.deployments.end(event.id, "accepted")

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from gitdeploy.decide import RESERVED
 from gitdeploy.deploy.app import App
 from gitdeploy.deploy.flip import show
 from gitdeploy.deploy.prune import finish_pruning
@@ -96,11 +97,14 @@ def missed(app: App) -> list[RefUpdate]:
     A ref can move without a hook of ours: the pusher is gone at the wrong moment,
     the hooks are disabled, somebody works in the repository itself.
     """
-    last = app.ledger.deployments.last_values()
+    deployments = app.ledger.deployments
+    if app.repository.are(deployments.last_listing(), besides=RESERVED):
+        return []
+    last = deployments.last_values()
     have = {
         ref: id_
         for ref, id_ in app.repository.refs().items()
-        if not ref.startswith("refs/deploy/") and ref.isprintable()
+        if not ref.startswith(RESERVED) and ref.isprintable()
     }
     nothing = "0" * 40
     return [

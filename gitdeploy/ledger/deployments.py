@@ -31,6 +31,10 @@ DELETE FROM ref WHERE name = (
     WHERE id = ? AND new NOT GLOB '*[^0]*' AND {_REF_MOVED}
 )
 """  # noqa: S608 - ours
+_LISTING: Final = """
+SELECT group_concat(line, '') AS listing FROM
+(SELECT value || ' ' || name || char(10) AS line FROM ref ORDER BY name)
+"""
 
 _LATEST_FROM_TO: Final = f"""
 SELECT id FROM deployment
@@ -215,6 +219,12 @@ class Deployments:
         """
         rows = self._database.rows("SELECT name, value FROM ref")
         return {row["name"]: row["value"] for row in rows}
+
+    def last_listing(self) -> str:
+        """Return `last_values` as git lists refs: lines of value and name, by name."""
+        row = self._database.row(_LISTING)
+        assert row is not None
+        return row["listing"] or ""
 
     def _select(self, where: str, *values: object) -> list[Deployment]:
         rows = self._database.rows(f"{_SELECT} {where}", *values)

@@ -37,12 +37,30 @@ class Refs(Locks):
         Args:
             *prefixes: `refs/heads/`, or a full name; none for all refs.
         """
-        lines = self.git(
-            "for-each-ref", "--format=%(objectname) %(refname)", "--", *prefixes
-        )
-        entries = lines.decode("utf-8", "surrogateescape").split("\n")
+        entries = self._listing(*prefixes).split("\n")
         pairs = (entry.partition(" ") for entry in entries if entry)
         return {ref: id_ for id_, _, ref in pairs}
+
+    def are(self, listing: str, *, besides: str) -> bool:
+        """Return whether the refs are exactly those of a listing.
+
+        It is asked at every push, so that ten thousand refs are compared as one text.
+
+        Args:
+            listing: A line for each ref, its value before its name, in order of names.
+            besides: What the names of further refs begin with.
+        """
+        have = self._listing()
+        first, last = have.find(f" {besides}"), have.rfind(f" {besides}")
+        if first >= 0:  # they lie together, since git sorts by name
+            begin = have.rfind("\n", 0, first) + 1
+            have = have[:begin] + have[have.index("\n", last) + 1 :]
+        return have == listing
+
+    def _listing(self, *prefixes: str) -> str:
+        """Return a line for each ref, value before name, in order of names."""
+        words = ("for-each-ref", "--format=%(objectname) %(refname)", "--", *prefixes)
+        return self.git(*words).decode("utf-8", "surrogateescape")
 
     def find(self, words: str) -> RefUpdate | None:
         """Return what a person's words for a ref or commit stand for, as a creation.
@@ -51,7 +69,7 @@ class Refs(Locks):
         ref is `refs/heads/main`.
         """
         names = (words, f"refs/heads/{words}", f"refs/tags/{words}")
-        refs = self.refs()
+        refs = self.refs(*names)
         for name in names:
             if name in refs:
                 return RefUpdate(name, _NO_ID, refs[name])
