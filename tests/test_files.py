@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from gitdeploy.system import files
+from gitdeploy.system import files, removal
 
 NOBODY = 65534
 
@@ -211,6 +211,7 @@ def test_a_removal_that_died_half_way_is_repeated_by_another_process(
         (top / name / "file").write_text("")
     with monkeypatch.context() as patch:
         patch.setattr(os, call, failing_after(after, getattr(os, call)))
+        patch.setattr(removal, "_MOST_OPEN", 2)  # what is below is moved up
         with pytest.raises(OSError, match="injected"):
             files.remove_tree(top)
     assert top.exists()
@@ -226,6 +227,38 @@ def test_a_removal_that_died_half_way_is_repeated_by_a_process_of_the_same_id(tm
         (top / f"{number}").mkdir()
     files.remove_tree(top)
     assert not top.exists()
+
+
+def test_what_becomes_a_link_meanwhile_is_not_followed(tmp_path, monkeypatch, outside):
+    """Somebody who may write to a release must not choose what we remove."""
+    (tmp_path / "top/a/b").mkdir(parents=True)
+    real = os.open
+
+    def swapping(name, *args, **kwargs):
+        if name == "b":
+            os.rmdir(tmp_path / "top/a/b")
+            os.symlink(outside, tmp_path / "top/a/b")
+        return real(name, *args, **kwargs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "open", swapping)
+        with pytest.raises(NotADirectoryError) as no:
+            files.remove_tree(tmp_path / "top")
+    assert no.value.filename == str(tmp_path / "top/a/b")
+
+
+def test_what_cannot_be_removed_is_named_in_full(tmp_path, monkeypatch):
+    (tmp_path / "top/a/b").mkdir(parents=True)
+    (tmp_path / "top/a/b/file").write_text("")
+
+    def forbidden(name, **_):
+        raise PermissionError(errno.EPERM, "Operation not permitted", name)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "unlink", forbidden)
+        with pytest.raises(PermissionError) as no:
+            files.remove_tree(tmp_path / "top")
+    assert no.value.filename == str(tmp_path / "top/a/b/file")
 
 
 def test_a_link_as_the_top_is_removed_and_not_followed(tmp_path):

@@ -1,16 +1,19 @@
 """Every call that changes the disk, so that each can be made to fail in a test.
 
+Those of `remove_tree` are next door, in `removal`.
+
 What is written is complete before its name appears: beside, sync, rename, sync the
 directory (rename(2), fsync(2)). Nothing here follows a link or recurses.
 """
 
-import itertools
 import os
 import stat
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Final, TypeAlias
+
+from gitdeploy.system.removal import remove_tree
 
 __all__ = [
     "append",
@@ -213,36 +216,6 @@ def remove(path: Path) -> None:
         remove_tree(path)
     else:
         remove_file(path)
-
-
-def remove_tree(top: Path) -> None:
-    """Remove a directory and all below it; a missing one is fine, a link goes alone.
-
-    Directories found on the way are moved up into `top` before they are emptied, so
-    that neither depth nor path length has a limit, and made accessible, since a
-    build may leave read-only ones behind.
-
-    Changes: safe to repeat after a crash.
-    """
-    if not os.path.lexists(top) or top.is_symlink():
-        remove_file(top)
-        return
-    pending = [top]
-    names = (top / f".removing-{n}" for n in itertools.count())
-    while pending:
-        directory = pending[-1]
-        os.chmod(directory, 0o700)
-        for entry in _children(directory):
-            if entry.is_dir(follow_symlinks=False):
-                os.chmod(entry.path, 0o700)
-                up = next(name for name in names if not os.path.lexists(name))
-                os.rename(entry.path, up)
-                pending.append(up)
-            else:
-                os.unlink(entry.path)
-        if pending[-1] is directory:
-            os.rmdir(directory)
-            pending.pop()
 
 
 def move_up(directory: Path, destination: Path) -> None:

@@ -25,18 +25,20 @@ _NAMES = {
     **dict.fromkeys(("chmod", "fchmod", "fchmodat"), "os.chmod"),
     **dict.fromkeys(("chown", "fchown", "fchownat"), "os.chown"),
     **dict.fromkeys(("ftruncate", "truncate"), "os.truncate"),
-    "rmdir": "os.rmdir",
+    "rmdir": "os.remove",
     "utimensat": "os.utime",
+    "os.rmdir": "os.remove",  # unlinkat(2) may be either
     "pwrite64": "pwrite",
     "fallocate": "posix_fallocate",
 }
 # The content of a file that shutil copies, whose opening is a point; what SQLite alone
 # calls; and syncfs, which is one point for all of its file systems.
 _OTHERS = ("sendfile", "copy_file_range", "fdatasync", "syncfs")
+_FILES = ("system/files.py", "system/removal.py")
 _ROOM = {
-    "start": "system/process.py",
-    "ledger": "ledger/",
-    "committed": "ledger/",
+    "start": ("system/process.py",),
+    "ledger": ("ledger/",),
+    "committed": ("ledger/",),
 }
 
 
@@ -54,7 +56,7 @@ def escaped(activity: Activity, outside: World, inside: World) -> list[str]:
         if call.name not in _OTHERS
     }
     known = {
-        (point.name, _same(point.path, inside))
+        (_NAMES.get(point.name, point.name), _same(point.path, inside))
         for point in points_of(activity.deed, inside)
         if point.path.startswith(f"{inside.root}/")
     }
@@ -73,7 +75,7 @@ def strays(points: list[Point]) -> list[str]:
             for point in points
             if point.name
             != "syncfs"  # which is a function of that module, watched whole
-            and _ROOM.get(point.name, "system/files.py") not in point.caller
+            and not any(room in point.caller for room in _ROOM.get(point.name, _FILES))
         }
     )
 
