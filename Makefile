@@ -49,7 +49,7 @@ check:
 
 bench:
 	@tools/bootstrap run
-	@.venv/bin/python bench/push.py $(ARGS)
+	@.venv/bin/python bench $(ARGS)
 
 format:
 	@tools/bootstrap check

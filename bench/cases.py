@@ -1,13 +1,9 @@
-"""The kinds of push that are compared: what precedes each and what it pushes."""
+"""The kinds of push that are compared."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from sites import Site
-
-
-def _edit_one(site: Site) -> str:
-    return site.edit(1)
 
 
 def _edit_tenth(site: Site) -> str:
@@ -24,19 +20,26 @@ class Case:
 
     title: str
     change: Callable[[Site], str]
-    """Makes what is pushed with the clock running; returns the ref to push."""
-    before: Callable[[Site], str] | None = None
-    """Makes what every server gets first, unclocked; returns the ref to push."""
+    """Makes what is pushed, with no clock running; returns the ref to push."""
     fresh: bool = False
     """Whether each run needs servers that have never seen a push."""
+    after: str = ""
+    """The case that must come right before it in each round."""
 
 
 CASES = {
     "first": Case("first push", _nothing_yet, fresh=True),
-    "one": Case("one file changed", _edit_one),
-    "tenth": Case("10 % of files changed", _edit_tenth),
-    "empty": Case("empty commit", Site.empty),
-    "revert": Case("revert of last commit", Site.revert, before=_edit_one),
-    "tag": Case("tag on staged commit", Site.tag, before=_edit_one),
+    "tenth": Case("10 % changed", _edit_tenth),
+    "empty": Case("nothing changed", Site.empty),
+    "one": Case("one file changed", lambda site: site.edit(1)),
+    "tag": Case("tag on staged", Site.tag, after="one"),
+    "revert": Case("revert", Site.revert, after="one"),
 }
-"""In the order they are run: `first` must come before the site has a history."""
+"""In the order of a round: a tag leaves the branch alone, so that what `one` staged
+can be tagged and then reverted."""
+
+
+def round_of(names: list[str]) -> list[str]:
+    """Return the cases of one round: those wanted, and what they come after."""
+    needed = {*names, *(CASES[name].after for name in names)}
+    return [name for name in CASES if name in needed and not CASES[name].fresh]

@@ -3,7 +3,9 @@
 import random
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
+from types import MappingProxyType
 
 from measure import run
 
@@ -15,6 +17,8 @@ FILES_PER_DIRECTORY, DEEPEST = 15, 6
 BINARY_SHARE = 0.05
 POOL_BYTES = 4_000_000
 SYLLABLES = ("ba", "co", "de", "fi", "gu", "ha", "jo", "ke", "li", "mu", "na", "po")
+BLOCK_BYTES = 1 << 20
+NOTHING: Mapping[str, bytes] = MappingProxyType({})
 SUFFIXES = ("py", "js", "css", "html", "php", "md", "json", "svg", "txt", "yml")
 
 
@@ -77,26 +81,45 @@ class Site:
         """Put all objects into one pack."""
         self.git("gc", "-q")
 
-    def git(self, *arguments: str, stdin: bytes = b"") -> str:
+    def git(self, *arguments: str, stdin: Iterable[bytes] = ()) -> str:
         """Return what git printed, run in this repository."""
         return run(["git", "-C", str(self.path), *arguments], self.env, stdin=stdin)
 
-    def commit(self, message: str, files: Iterable[File]) -> None:
+    def commit(
+        self,
+        message: str,
+        files: Iterable[File] = (),
+        others: Mapping[str, bytes] = NOTHING,
+    ) -> None:
         """Put a commit with new content of these files at the end of `main`."""
         self.commits += 1
-        stream = b"".join(self._stream(message, files))
+        stream = chain(self._head(message), *map(self._changed, files))
+        bodies = (_file(path, body) for path, body in others.items())
+        self._import(chain(stream, bodies))
+
+    def add_noise(self, path: str, size_bytes: int) -> str:
+        """Return `main` after a commit that adds a large file nothing can compress."""
+        self.commits += 1
+        head = f"M 100644 inline {path}\ndata {size_bytes}\n".encode()
+        blocks = size_bytes // BLOCK_BYTES
+        body = (self.rng.randbytes(BLOCK_BYTES) for _ in range(blocks))
+        rest = (self.rng.randbytes(size_bytes % BLOCK_BYTES), b"\n")
+        self._import(chain(self._head("A large file"), [head], body, rest))
+        return "main"
+
+    def _import(self, stream: Iterable[bytes]) -> None:
         self.git("fast-import", "--quiet", "--date-format=raw", stdin=stream)
 
-    def _stream(self, message: str, files: Iterable[File]) -> Iterator[bytes]:
+    def _head(self, message: str) -> Iterator[bytes]:
         # Source: git-fast-import(1), "Input Format".
         who = f"Bench <bench@example.org> {FIRST_TIME + self.commits} +0000"
         yield f"commit refs/heads/main\ncommitter {who}\n".encode()
         yield _data(f"{message} ({self.commits})".encode())
         if self.commits > 1:
             yield b"from refs/heads/main^0\n"
-        for file in files:
-            yield f"M 100644 inline {file.path}\n".encode()
-            yield _data(self._content(file))
+
+    def _changed(self, file: File) -> Iterator[bytes]:
+        yield _file(file.path, self._content(file))
 
     def _content(self, file: File) -> bytes:
         head = f"# {file.path}, commit {self.commits}\n".encode()
@@ -104,14 +127,19 @@ class Site:
         return head + self.pools[file.binary][file.start : end]
 
 
-def make_site(path: Path, count: int, env: Mapping[str, str]) -> Site:
-    """Return a site of that many files, committed once and packed."""
+def make_site(
+    path: Path,
+    count: int,
+    env: Mapping[str, str],
+    others: Mapping[str, bytes] = NOTHING,
+) -> Site:
+    """Return a site of that many files and some others, committed and packed."""
     rng = random.Random(SEED + count)  # noqa: S311 - the seed is the point
     files = tuple(_files(rng, count))
     site = Site(path, env, files, rng, {False: _text(rng), True: _noise(rng)})
     run(["git", "init", "-q", "--bare", "-b", "main", str(path)], env)
     site.git("config", "gc.auto", "0")
-    site.commit("A site", files)
+    site.commit("A site", files, others)
     site.pack()
     return site
 
@@ -153,6 +181,10 @@ def _text(rng: random.Random) -> bytes:
 
 def _noise(rng: random.Random) -> bytes:
     return rng.randbytes(POOL_BYTES)
+
+
+def _file(path: str, body: bytes) -> bytes:
+    return f"M 100644 inline {path}\n".encode() + _data(body)
 
 
 def _data(content: bytes) -> bytes:
