@@ -6,16 +6,13 @@ from pathlib import Path
 
 from gitdeploy.deploy.app import App
 from gitdeploy.deploy.attempt import Wanted
-from gitdeploy.deploy.build import build
 from gitdeploy.deploy.donor import without_touched, write_manifest
-from gitdeploy.deploy.guard import guarded
 from gitdeploy.deploy.materialise import Made, materialise
 from gitdeploy.deploy.report import Report
 from gitdeploy.deploy.still_wanted import check_still_wanted
 from gitdeploy.errors import Cancelled, GitdeployError, ReleaseFailed
 from gitdeploy.logs import Log
 from gitdeploy.model import Release
-from gitdeploy.shared import link_shared
 from gitdeploy.system import clock, disk, files
 from gitdeploy.system.signals import disturbable
 
@@ -79,19 +76,31 @@ def _made(app: App, release: Release, wanted: Wanted, report: Report) -> Release
     check_still_wanted(app, wanted.config, report)
     made = materialise(app, wanted, directory, report)
     _link_shared(app, wanted, directory, report)
-    shared = made.linked and wanted.config.build.steps
-    with guarded(app, directory, made.manifest) if shared else nullcontext():
-        build(app, release, wanted, report)
+    if wanted.config.build.steps:
+        _build(app, release, wanted, made, report)
     check_still_wanted(app, wanted.config, report)
     if not directory.is_dir():
         raise ReleaseFailed("a build step removed the release's directory")
     return _seal(app, release, wanted, made)
 
 
+def _build(
+    app: App, release: Release, wanted: Wanted, made: Made, report: Report
+) -> None:
+    from gitdeploy.deploy.build import build
+    from gitdeploy.deploy.guard import guarded
+
+    directory = app.directory(release)
+    with guarded(app, directory, made.manifest) if made.linked else nullcontext():
+        build(app, release, wanted, report)
+
+
 def _link_shared(app: App, wanted: Wanted, directory: Path, report: Report) -> None:
     config = wanted.config.shared
     if not config.files and not config.dirs:
         return
+    from gitdeploy.shared import link_shared
+
     place = app.layout.shared_of(config.scope, wanted.chain)
     names = link_shared(directory, place, config, anchor=app.layout.home)
     report.line("shared", "  ".join(names))
