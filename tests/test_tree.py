@@ -10,6 +10,7 @@ from support import process
 
 from gitdeploy.config import Limits, Size
 from gitdeploy.errors import ReleaseFailed
+from gitdeploy.manifest import Manifest
 from gitdeploy.system.git import Git
 from gitdeploy.system.surroundings import Surroundings
 from gitdeploy.tree import Inspection, Submodule, inspect
@@ -101,9 +102,9 @@ def look(objects, tree, *, shared=(), before=None, **limits):
     return inspect(objects.git, tree, Limits(**limits), shared=shared, before=before)
 
 
-def refusal(objects, tree, *, shared=(), **limits):
+def refusal(objects, tree, *, shared=(), before=None, **limits):
     with pytest.raises(ReleaseFailed) as caught:
-        look(objects, tree, shared=shared, **limits)
+        look(objects, tree, shared=shared, before=before, **limits)
     return caught.value
 
 
@@ -400,3 +401,53 @@ def test_a_damaged_object_is_named(objects, what, damage):
 def test_a_folder_that_is_a_file_is_refused(objects):
     error = refusal(objects, objects.tree((TREE, "a", objects.blob())))
     assert "should be a tree" in error.message
+
+
+# --- what the release before has ----------------------------------------------
+
+
+def record(found):
+    """Return the record of a release that was inspected."""
+    return Manifest.of(found.folders, path=".", rules="", attributes="")
+
+
+def test_what_the_release_before_has_is_counted_and_not_read(objects):
+    same = objects.of(**{"b/c": b"1", "d": b"22"})
+    before = record(look(objects, objects.tree((TREE, "a", same))))
+    changed = objects.tree((TREE, "a", same), (FILE, "x", objects.blob(b"333")))
+    objects.loose(same).unlink()
+    found = look(objects, changed, before=before)
+    assert found == Inspection(files=3, size_bytes=6)
+    assert found.folders.keys() == {b"", b"a", b"a/b"}
+
+
+def test_what_is_copied_of_the_release_before_is_listed_at_its_new_place(objects):
+    same = objects.of(**{"b/c": b"1", "d": b"22"})
+    before = record(look(objects, objects.tree((TREE, "a", same))))
+    copied = objects.tree(
+        (TREE, "a", same), (TREE, "z", objects.tree((TREE, "y", same)))
+    )
+    found = look(objects, copied, before=before)
+    assert found == look(objects, copied)
+    assert found.folders.keys() == look(objects, copied).folders.keys()
+    assert found.folders[b"z/y/b"].files == found.folders[b"a/b"].files
+
+
+def test_a_link_that_was_fine_where_it_was_may_lead_out_where_it_is_copied_to(objects):
+    inner = objects.tree((LINK, "up", objects.blob(b"../../x")))
+    deep = objects.tree((TREE, "c", objects.tree((TREE, "b", inner))))
+    before = record(look(objects, deep))
+    moved = objects.tree(
+        (TREE, "c", objects.tree((TREE, "b", inner))), (TREE, "b", inner)
+    )
+    assert "leads out" in refusal(objects, moved, before=before).message
+
+
+def test_a_limit_counts_what_the_release_before_has_too(objects):
+    same = objects.of(**{"b/c": b"1", "d": b"22"})
+    before = record(look(objects, objects.tree((TREE, "a", same))))
+    more = objects.tree((TREE, "a", same), (FILE, "x", objects.blob()))
+    assert (
+        "5 entries; the limit is 4"
+        in refusal(objects, more, before=before, entries=4).message
+    )

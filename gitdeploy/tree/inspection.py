@@ -24,13 +24,18 @@ from gitdeploy.tree.content import (
     decoded,
     shown,
 )
-from gitdeploy.tree.objects import Entry, Objects
+from gitdeploy.tree.objects import LINK, Entry, Objects
+from gitdeploy.tree.refusals import (
+    check_name,
+    check_totals,
+    refuse_bare_repository,
+    too_much,
+)
 
 __all__ = ["Inspection", "Submodule", "inspect"]
 
 _NOTHING: Final = Below()
 _COUNTED_ABOVE: Final = 100_000
-_REPOSITORY: Final = {b"HEAD", b"objects", b"refs"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +91,9 @@ def inspect(
         total = inspector.count(top)
         if not total.files:
             raise ReleaseFailed("the commit has no files; there is nothing to deploy")
-        _check_totals(_sum(total, besides), limits)
+        check_totals(_sum(total, besides), limits)
         folders = dict(inspector.folders(top))
-        _refuse_bare_repository(folders[b""])
+        refuse_bare_repository(folders[b""])
         check_links(objects, inspector.links, shared)
         check_pointers(objects, inspector.small)
     submodules = tuple(
@@ -116,6 +121,7 @@ class _Inspector:
         self._trees: dict[bytes, list[Entry]] = {}
         self._sizes: dict[bytes, int] = {}
         self._below: dict[bytes, Below] = {}
+        self._known: dict[bytes, bytes] = {}
         self.links: list[tuple[bytes, bytes]] = []
         self.small: list[tuple[bytes, bytes]] = []
 
@@ -154,6 +160,7 @@ class _Inspector:
         for path, id_ in trees:
             if self._before and self._before.knows(path, id_):
                 self._below[id_] = self._before.folders[path].below
+                self._known[id_] = path
             elif id_ not in self._trees:
                 unknown[id_] = path
         return {id_: path for id_, path in unknown.items() if id_ not in self._below}
@@ -162,7 +169,7 @@ class _Inspector:
         """Refuse what could fill the memory; what is a little too much is counted."""
         have, limit = sum(map(len, self._trees.values())), self._limits.entries
         if have > limit + _COUNTED_ABOVE:
-            raise _too_much(f"at least {have:,} entries", limit)
+            raise too_much(f"at least {have:,} entries", limit)
 
     def _measure(self) -> None:
         """Learn the size of every blob that was found."""
@@ -194,7 +201,7 @@ class _Inspector:
     def _sum_of(self, tree: list[Entry]) -> Below:
         total = Below()
         for entry in tree:
-            _check_name(entry.name, self._limits.name_bytes)
+            check_name(entry.name, self._limits.name_bytes)
             below = self._below_entry(entry)
             slash = below.longest_path > 0
             total.entries += below.entries + 1
@@ -231,13 +238,24 @@ class _Inspector:
             if self._before and self._before.knows(path, id_):
                 yield from self._before.branch(path)
                 continue
-            if id_ not in self._trees:  # known by another path only
-                self._below.pop(id_)
-                self._read(path, id_)
-                self._add_up(id_)
+            if id_ not in self._trees:
+                yield from self._copied(path, self._known[id_])
+                continue
             tree = self._trees[id_]
             yield path, self._folder(path, id_, tree)
             pending += ((joined(path, e.name), e.id) for e in tree if e.is_folder)
+
+    def _copied(self, path: bytes, known: bytes) -> Iterator[tuple[bytes, Folder]]:
+        """Yield what the release before has at another path; links may lead out now."""
+        assert self._before
+        for there, folder in self._before.branch(known):
+            here = path + there[len(known) :]
+            yield here, folder
+            self.links += (
+                (joined(here, file.name), file.id)
+                for file in folder.files
+                if file.mode == LINK
+            )
 
     def _folder(self, path: bytes, id_: bytes, tree: list[Entry]) -> Folder:
         files = [e for e in tree if not e.is_folder and not e.is_module]
@@ -263,48 +281,3 @@ def _sum(one: Below, besides: Inspection | None) -> Below:
         entries=one.entries + besides.files,
         size_bytes=one.size_bytes + besides.size_bytes,
     )
-
-
-def _check_totals(total: Below, limits: Limits) -> None:
-    for what, have, limit in (
-        ("entries", total.entries, limits.entries),
-        ("links", total.links, limits.links),
-        ("bytes in its longest path", total.longest_path, limits.path_bytes),
-        ("directories within each other", total.depth, limits.depth),
-    ):
-        if have > limit:
-            raise _too_much(f"{have:,} {what}", limit)
-    if total.size_bytes > limits.total_bytes:
-        raise ReleaseFailed(
-            f"the files have {human_bytes(total.size_bytes)}; the limit is"
-            f" {human_bytes(limits.total_bytes)}"
-        )
-
-
-def _too_much(has: str, limit: int) -> ReleaseFailed:
-    return ReleaseFailed(
-        f"the tree has {has}; the limit is {limit:,}",
-        hint="[limits] in the server's server.toml",
-    )
-
-
-def _refuse_bare_repository(top: Folder) -> None:
-    """Refuse a tree that git would take for a repository.
-
-    Its `config` could run commands when somebody types `git status` there.
-    """
-    names = {*(file.name for file in top.files), *top.folders}
-    if names >= _REPOSITORY:
-        raise ReleaseFailed(
-            "the commit looks like a bare git repository (HEAD, objects, refs)"
-        )
-
-
-def _check_name(name: bytes, limit_bytes: int) -> None:
-    if name.lower() == b".git" or name in (b"", b".", b"..") or b"/" in name:
-        raise ReleaseFailed(f"{shown(name)} cannot be the name of a file")
-    if len(name) > limit_bytes:
-        raise ReleaseFailed(
-            f"the name {shown(name[:40])}… has {len(name)} bytes; the limit is"
-            f" {limit_bytes}"
-        )

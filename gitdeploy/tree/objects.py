@@ -11,7 +11,7 @@ from typing import IO, Final, NamedTuple, Self
 from gitdeploy.errors import ReleaseFailed
 from gitdeploy.system.git import Git
 
-__all__ = ["Entry", "Objects"]
+__all__ = ["LINK", "Entry", "Objects"]
 
 _AT_ONCE: Final = 500  # their ids fit into a pipe, pipe(7): nobody waits for nobody
 _WORDS: Final = 3
@@ -19,7 +19,9 @@ _ID_BYTES: Final = 20
 
 _FORMAT: Final = 0o170000
 _FOLDER: Final = 0o040000
-_LINK: Final = 0o120000
+LINK: Final = 0o120000
+"""The mode of a symbolic link in a tree."""
+
 _MODULE: Final = 0o160000
 _FILE: Final = 0o100644
 _PROGRAM: Final = 0o100755
@@ -48,7 +50,7 @@ class Entry(NamedTuple):
     @property
     def is_link(self) -> bool:
         """Whether it is a symbolic link, whose object is the target."""
-        return self.mode == _LINK
+        return self.mode == LINK
 
 
 class Objects:
@@ -153,6 +155,6 @@ def _entries(data: bytes) -> Iterator[Entry]:
 
 def _canonical(mode: int) -> int:
     kind = mode & _FORMAT
-    if kind in (_FOLDER, _LINK, _MODULE):
+    if kind in (_FOLDER, LINK, _MODULE):
         return kind
     return _PROGRAM if mode & _MAY_RUN else _FILE

@@ -1,0 +1,61 @@
+"""What no tree may have, however it is made; each raises `ReleaseFailed`."""
+
+from typing import Final
+
+from gitdeploy.config import Limits
+from gitdeploy.errors import ReleaseFailed
+from gitdeploy.manifest import Below, Folder
+from gitdeploy.system.terminal import human_bytes
+from gitdeploy.tree.content import shown
+
+__all__ = ["check_name", "check_totals", "refuse_bare_repository", "too_much"]
+
+_REPOSITORY: Final = {b"HEAD", b"objects", b"refs"}
+
+
+def check_totals(total: Below, limits: Limits) -> None:
+    """Say nothing if a tree, all of it, is within the limits."""
+    for what, have, limit in (
+        ("entries", total.entries, limits.entries),
+        ("links", total.links, limits.links),
+        ("bytes in its longest path", total.longest_path, limits.path_bytes),
+        ("directories within each other", total.depth, limits.depth),
+    ):
+        if have > limit:
+            raise too_much(f"{have:,} {what}", limit)
+    if total.size_bytes > limits.total_bytes:
+        raise ReleaseFailed(
+            f"the files have {human_bytes(total.size_bytes)}; the limit is"
+            f" {human_bytes(limits.total_bytes)}"
+        )
+
+
+def too_much(has: str, limit: int) -> ReleaseFailed:
+    """Return the refusal of a tree that has more of something than it may."""
+    return ReleaseFailed(
+        f"the tree has {has}; the limit is {limit:,}",
+        hint="[limits] in the server's server.toml",
+    )
+
+
+def refuse_bare_repository(top: Folder) -> None:
+    """Refuse a tree that git would take for a repository.
+
+    Its `config` could run commands when somebody types `git status` there.
+    """
+    names = {*(file.name for file in top.files), *top.folders}
+    if names >= _REPOSITORY:
+        raise ReleaseFailed(
+            "the commit looks like a bare git repository (HEAD, objects, refs)"
+        )
+
+
+def check_name(name: bytes, limit_bytes: int) -> None:
+    """Say nothing if a file or folder may have this name."""
+    if name.lower() == b".git" or name in (b"", b".", b"..") or b"/" in name:
+        raise ReleaseFailed(f"{shown(name)} cannot be the name of a file")
+    if len(name) > limit_bytes:
+        raise ReleaseFailed(
+            f"the name {shown(name[:40])}… has {len(name)} bytes; the limit is"
+            f" {limit_bytes}"
+        )
