@@ -25,8 +25,8 @@ GATE = {
     "ledger": "chains database deployments releases schema",
     "lock": "queue",
     "repository": "configuration debris locks objects refs upkeep",
-    "system": "client clock disk files flock git lifeline process processes signals"
-    " surroundings terminal",
+    "system": "client clock disk files flock git lifeline process processes removal"
+    " signals surroundings terminal",
 }
 """Of gitdeploy: what proc-receive imports for a push that builds nothing."""
 
