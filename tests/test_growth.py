@@ -5,11 +5,12 @@ Short forms: each takes seconds. What is long is in `make bench`; see CONTRIBUTI
 
 import os
 import re
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from support import ledgers
+from support import ledgers, process
 from support.git import Work
 from support.server import Server
 from support.shop import staged
@@ -76,6 +77,7 @@ class Everyday:
         yield "logs", lambda: deployments.latest_about(1)
         yield "repair", lambda: deployments.latest_of("refs/heads/main")
         yield "a step", lambda: self.app.ledger.releases.holding("0" * 64)
+        yield "a donor", lambda: self.app.ledger.releases.newest_ready(1)
 
     def verbs(self) -> Iterator[tuple[str, Callable[[], object]]]:
         app, under_lock = self.app, self.under_lock
@@ -211,3 +213,38 @@ def accepted(app: App, update: RefUpdate) -> None:
         "store", by="ada", started="then", ref=update.ref, new=update.new
     )
     app.ledger.deployments.end(event.id, "accepted")
+
+
+# --- memory -----------------------------------------------------------------
+
+# Prints the most memory, in MiB, of any of the processes that a push consists of.
+MOST = """
+import resource, subprocess, sys
+done = subprocess.run(sys.argv[1:], capture_output=True, text=True)
+print(done.returncode, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024)
+print(done.stderr)
+"""
+
+
+def test_a_large_file_takes_no_more_memory_than_a_small_one(
+    server: Server, work: Work
+) -> None:
+    """Every git on the way lets it through in pieces, and so do we."""
+    small = pushed(work, 1)
+    assert pushed(work, 300) < small + 100
+    release = server.link("shop-staging")
+    assert release is not None
+    assert (release / "large").stat().st_size == 300 * 2**20
+
+
+def pushed(work: Work, size_mib: int) -> int:
+    """Push a file of that size; return how much memory that took, in MiB."""
+    for setting in ("core.bigFileThreshold=1m", "core.looseCompression=1"):
+        work.git("config", *setting.split("="))  # the pusher's git is not what counts
+    os.truncate(work.write("large", ""), size_mib * 2**20)
+    work.commit("large")
+    words = (sys.executable, "-c", MOST, "git", "push", "server", "main")
+    done = process.run(*words, cwd=work.path)
+    code, most_mib = done.stdout.splitlines()[0].split()
+    assert code == "0", done.stdout
+    return int(most_mib)

@@ -6,6 +6,7 @@ from typing import Final
 from gitdeploy.deploy.hook_files import install
 from gitdeploy.repository import GATE, Repository
 from gitdeploy.system import process
+from gitdeploy.system.git import BOUNDED
 from gitdeploy.system.surroundings import Surroundings
 
 __all__ = [
@@ -55,6 +56,7 @@ _SETTINGS: Final = {
     "receive.hideRefs": "refs/deploy",  # clients read them, only the server writes
     "receive.keepAlive": "1",
     **{f"receive.fsck.{finding}": "warn" for finding in HARMLESS},
+    **BOUNDED,
 }
 
 

@@ -151,8 +151,12 @@ class Releases:
         return self._select("ORDER BY number DESC LIMIT ?", limit)
 
     def newest_ready(self, limit: int) -> list[Release]:
-        """Return the newest releases that are ready, newest first."""
-        return self._select("WHERE state = 'ready' ORDER BY number DESC LIMIT ?", limit)
+        """Return the newest releases that are ready and ours, newest first."""
+        return self._select(
+            "WHERE state = 'ready' AND state <> 'pruned' AND path IS NULL"
+            " ORDER BY number DESC LIMIT ?",
+            limit,
+        )
 
     def skip_numbers(self, up_to: int) -> None:
         """Never give out a number that is `up_to` or lower."""

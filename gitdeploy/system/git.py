@@ -9,16 +9,25 @@ from typing import Final
 from gitdeploy.system import files, process
 from gitdeploy.system.surroundings import Surroundings
 
-__all__ = ["DURABLE", "Git", "make_repository"]
+__all__ = ["BOUNDED", "DURABLE", "Git", "make_repository"]
 
 DURABLE: Final = "core.fsync=all"
 """Makes git sync objects and refs before they have their names (git-config(1))."""
 
+BOUNDED: Final = {
+    "core.bigFileThreshold": "32m",  # larger ones go through in pieces; 512m is usual
+    "core.packedGitLimit": "128m",  # what of the packs is mapped at a time; usually all
+    "core.packedGitWindowSize": "32m",
+    "pack.deltaCacheSize": "64m",
+    "pack.windowMemory": "64m",  # of each thread that packs; usually without a limit
+}
+"""Lets no git take more memory for a large file or pack than for a small one."""
 
 # $XDG_CONFIG_HOME/git/attributes is read whatever the configuration is.
 _ALWAYS: Final = (
     *("-c", "safe.bareRepository=explicit"),
     *("-c", f"core.attributesFile={os.devnull}"),
+    *(word for pair in BOUNDED.items() for word in ("-c", "=".join(pair))),
 )
 
 
