@@ -76,8 +76,8 @@ class StepFailed(ReleaseFailed):
         outcome: How it ended: `exit 1`, `timed out after 10 min`, ….
     """
 
-    def __init__(self, step: str, outcome: str) -> None:
-        super().__init__(f"{step} failed: {outcome}")
+    def __init__(self, step: str, outcome: str, *, hint: str = "") -> None:
+        super().__init__(f"{step} failed: {outcome}", hint=hint)
         self.step = step
         self.outcome = outcome
 

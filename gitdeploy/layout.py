@@ -50,6 +50,11 @@ class Layout(Struct, frozen=True):
         return self.home / "logs"
 
     @property
+    def outputs(self) -> Path:
+        """One file a release: what its steps made, as it lay on the disk then."""
+        return self.home / "outputs"
+
+    @property
     def modules(self) -> Path:
         """Mirrors of the submodules' repositories."""
         return self.home / "modules"

@@ -11,10 +11,13 @@ from typing import Final, Literal, TypeAlias
 
 from gitdeploy.system import files
 
-__all__ = ["Way", "can_hard_link", "can_reflink", "way_in"]
+__all__ = ["TRIALS", "Way", "can_hard_link", "can_reflink", "way_in"]
 
 Way: TypeAlias = Literal["reflink", "hardlink", "copy"]
 """How a file comes from one release into another."""
+
+TRIALS: Final = (".sharing-1", ".sharing-2")
+"""What a trial that was killed may leave; the next one removes it."""
 
 _TRIED: Final = 4096  # an empty file may be cloned where no other can
 
@@ -47,7 +50,7 @@ def can_hard_link(directory: Path) -> bool:
 
 
 def _works(directory: Path, share: Callable[[Path, Path], None]) -> bool:
-    first, second = directory / ".sharing-1", directory / ".sharing-2"
+    first, second = (directory / name for name in TRIALS)
     _remove(first, second)  # of one that was killed
     try:
         files.write(first, b"x" * _TRIED)

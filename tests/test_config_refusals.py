@@ -30,7 +30,7 @@ def steps(count, line='run = "a"'):
 
 
 DURATION = 'should be a duration such as "90s", "10m" or "1h"'
-STEP_KEYS = "should be one of inputs, name, outputs, run, timeout"
+STEP_KEYS = "should be one of inputs, name, outputs, reuse, run, timeout, tool"
 NAME = "should be a name of letters, digits and _, not beginning with a digit"
 OURS = "should be a name that does not begin with GITDEPLOY_ or GIT_"
 URL = "should be a URL that begins with http:// or https://"
@@ -253,6 +253,29 @@ STEP = "[[build.steps]]\nrun = 'a'\n"
             "inputs without outputs",
             f"{STEP}inputs = ['a']",
             "build.steps[0].outputs: should be given where inputs is, got nothing",
+        ),
+        case(
+            "a tool without inputs",
+            f"{STEP}tool = 'node --version'",
+            "build.steps[0].tool: should be given only where inputs is, got a command",
+        ),
+        case(
+            "a tool that is nothing",
+            f"{STEP}inputs = ['a']\noutputs = ['b']\ntool = []",
+            "build.steps[0].tool: should be a command, got an empty one",
+        ),
+        case(
+            "an unknown way of reuse",
+            f"{STEP}inputs = ['a']\noutputs = ['b']\nreuse = 'shared'",
+            "build.steps[0].reuse: should be one of copy, share, off, got 'shared'",
+            'write  reuse = "share"',
+        ),
+        case(
+            "an input in a shared folder",
+            "[shared]\ndirs = ['storage']\n"
+            f"{STEP}inputs = ['storage/x']\noutputs = ['b']",
+            "build.steps[0].inputs[0]: should be a path outside 'storage', which"
+            " outlives commits, got 'storage/x'",
         ),
         case(
             "outputs without inputs",

@@ -10,7 +10,7 @@ from typing import Final, Self
 
 from gitdeploy.config.values import BadValueError, shown
 
-__all__ = ["FilePath", "RelativePath", "StartFolder", "refuse_overlap"]
+__all__ = ["FilePath", "RelativePath", "StartFolder", "refuse_below", "refuse_overlap"]
 
 _MOST_BYTES: Final = 1024
 _MOST_PART_BYTES: Final = 255  # NAME_MAX of every Linux file system we know
@@ -83,6 +83,24 @@ def refuse_overlap(placed: Iterable[tuple[str, str]]) -> None:
             raise BadValueError(
                 f"a path outside {name!r}, also listed", shown(path), at=at
             )
+
+
+def refuse_below(shared: Iterable[str], placed: Iterable[tuple[str, str]]) -> None:
+    """Refuse inputs in shared folders: no commit has what stands there.
+
+    Args:
+        shared: The folders.
+        placed: Key path and path of each input.
+
+    Raises:
+        BadValueError: One lies there.
+    """
+    folders = tuple(shared)
+    for at, path in placed:
+        for folder in folders:
+            if f"{path}/".startswith(f"{folder}/"):
+                should = f"a path outside {folder!r}, which outlives commits"
+                raise BadValueError(should, shown(path), at=at)
 
 
 def _checked(found: object, *, ending: str) -> str:

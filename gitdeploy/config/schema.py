@@ -12,6 +12,7 @@ from gitdeploy.config.paths import (
     FilePath,
     RelativePath,
     StartFolder,
+    refuse_below,
     refuse_overlap,
 )
 from gitdeploy.config.reading import Table
@@ -123,16 +124,24 @@ class Step(_Run, frozen=True, kw_only=True):
     """[[build.steps]]: one command that makes the release, before it is shown."""
 
     inputs: tuple[RelativePath, ...] = ()
-    """What it reads, globs allowed; unchanged, `outputs` are reused. Default none."""
+    """What it reads, patterns as in `globs`; while it is the same, `outputs` are
+    reused. Default none."""
     outputs: tuple[RelativePath, ...] = ()
     """Files and folders it makes. Given together with `inputs`, or neither is."""
+    tool: Command | None = None
+    """What tells the version of what makes `outputs`; None: nothing does."""
+    reuse: Literal["copy", "share", "off"] = "copy"
+    """How `outputs` come from an earlier release; `off`: never. Default copy."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        refuse_empty(self.tool, ".tool")
         if self.outputs and not self.inputs:
             raise BadValueError("given where outputs is", "nothing", at=".inputs")
         if self.inputs and not self.outputs:
             raise BadValueError("given where inputs is", "nothing", at=".outputs")
+        if self.tool is not None and not self.inputs:
+            raise BadValueError("given only where inputs is", "a command", at=".tool")
         refuse_overlap(placed(".outputs", self.outputs))
 
 
@@ -271,6 +280,9 @@ class Config(Table, frozen=True, kw_only=True):
         for n, step in enumerate(self.build.steps):
             outputs = placed(f".build.steps[{n}].outputs", step.outputs)
             refuse_overlap(shared + outputs)
+            refuse_below(
+                self.shared.dirs, placed(f".build.steps[{n}].inputs", step.inputs)
+            )
 
     def env_for(self, chain: ChainName) -> dict[str, str]:
         """Return a new dict of the variables that commands on a chain see."""

@@ -1,12 +1,18 @@
 """The build steps of a release: run, or known already; with a stated environment."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
+from gitdeploy.config import Step
 from gitdeploy.deploy.app import App
 from gitdeploy.deploy.attempt import Wanted
+from gitdeploy.deploy.blame import blame
 from gitdeploy.deploy.report import Report
-from gitdeploy.deploy.reuse import reuse, step_key
+from gitdeploy.deploy.reuse import Reuse
 from gitdeploy.deploy.still_wanted import check_still_wanted
+from gitdeploy.deploy.untouched import Untouched
+from gitdeploy.errors import StepFailed
 from gitdeploy.model import Release
 from gitdeploy.steps import Mask, run_step
 from gitdeploy.system.terminal import for_humans
@@ -24,29 +30,66 @@ def build(app: App, release: Release, wanted: Wanted, report: Report) -> None:
     steps = wanted.config.build.steps
     if not steps:
         return
-    assert report.log is not None
     environment = _environment(app, release, wanted)
     mask = _mask(Path(environment["GITDEPLOY_SHARED_DIR"]))
+    reuse = Reuse(app, release, wanted, report, environment)
+    run = _Run(app, app.directory(release), wanted, report, environment, mask)
     for step in steps:
-        key = step_key(app, wanted, step)
-        if key and not wanted.anew and (donor := reuse(app, key, step, release)):
-            report.line(step.title, f"reused from release {donor.number}")
-            app.ledger.releases.made(release.number, key)
+        key = reuse.key(step).value
+        if key and reuse.taken(step, key):
             continue
-        report.begin(step.title, for_humans(step.run) if step.name else "")
-        seconds = run_step(
-            step,
-            directory=app.directory(release),
-            environment=environment,
-            timeout_s=wanted.config.limit_s(step),
-            log=report.log,
-            tell=report.output,
-            mask=mask,
-            check=lambda: check_still_wanted(app, wanted.config, report),
-        )
-        report.end(seconds)
+        run(step, reuse.shared)
         if key:
-            app.ledger.releases.made(release.number, key)
+            reuse.keep(step, key)
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """What it takes to run the steps of one release."""
+
+    app: App
+    directory: Path
+    wanted: Wanted
+    report: Report
+    environment: Mapping[str, str]
+    mask: Mask
+
+    def __call__(self, step: Step, shared: Untouched) -> None:
+        """Run a step, which may read what is shared and not write into it."""
+        self.report.begin(step.title, for_humans(step.run) if step.name else "")
+        try:
+            seconds = self._run(step, confined=bool(shared))
+        except StepFailed as error:
+            self._explain(error, shared)
+            shared.check(step.title)
+            raise
+        shared.check(step.title)
+        self.report.end(seconds)
+
+    def _run(self, step: Step, *, confined: bool) -> float:
+        assert self.report.log is not None
+        config = self.wanted.config
+        return run_step(
+            step,
+            directory=self.directory,
+            environment=self.environment,
+            timeout_s=config.limit_s(step),
+            log=self.report.log,
+            tell=self.report.output,
+            mask=self.mask,
+            check=lambda: check_still_wanted(self.app, config, self.report),
+            confined=confined,
+        )
+
+    def _explain(self, error: StepFailed, shared: Untouched) -> None:
+        """Say what a step wanted to write into, where it was not let."""
+        assert self.report.log is not None
+        tail = self.report.log.tail
+        if path := blame(tail, self.directory, shared.__contains__):
+            error.hint = (
+                f"{path} is shared with other releases and read-only: write a new"
+                ' file and rename it over it, or set  reuse = "copy"'
+            )
 
 
 def _environment(app: App, release: Release, wanted: Wanted) -> dict[str, str]:

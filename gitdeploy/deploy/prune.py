@@ -119,6 +119,7 @@ def pruned_on_disk(app: App) -> list[Release]:
 def remove_pruned(app: App) -> None:
     """Remove what the ledger knows as pruned; a stranger's directory is left."""
     for release in pruned_on_disk(app):
+        files.remove_file(app.layout.outputs / release.name)
         files.remove_file(app.layout.log(release.name))
         files.remove_file(app.layout.manifest(release.name))
         files.remove_tree(app.directory(release))

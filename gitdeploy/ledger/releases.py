@@ -126,6 +126,12 @@ class Releases:
             number,
         )
 
+    def unmade(self, number: int, key: str) -> None:
+        """Note that a release's outputs of a step are not as they were any more."""
+        self._database.execute(
+            "DELETE FROM step_output WHERE key = ? AND release = ?", key, number
+        )
+
     def holding(self, key: str) -> list[Release]:
         """Return the ready releases that hold a step's outputs, newest first."""
         return self._select(

@@ -5,7 +5,7 @@ Object ids are full, never words; refs move by compare-and-swap only.
 
 from gitdeploy.repository.configuration import Configuration, differing
 from gitdeploy.repository.locks import GATE, GitLock
-from gitdeploy.repository.objects import DEPLOY_TOML, Commit, Pushed
+from gitdeploy.repository.objects import DEPLOY_TOML, Commit, Entry, Pushed
 from gitdeploy.repository.refs import Refs, RefsMoved
 from gitdeploy.repository.upkeep import Upkeep
 
@@ -13,6 +13,7 @@ __all__ = [
     "DEPLOY_TOML",
     "GATE",
     "Commit",
+    "Entry",
     "GitLock",
     "Pushed",
     "RefsMoved",

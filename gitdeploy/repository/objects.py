@@ -1,15 +1,29 @@
 """What objects the repository has, asked of git's own plumbing; none is written."""
 
-from collections.abc import Sequence
-from typing import Final
+import re
+from collections.abc import Collection, Iterator, Sequence
+from typing import Final, NamedTuple
 
 from msgspec import Struct
 
 from gitdeploy.system.git import Git
 
-__all__ = ["DEPLOY_TOML", "Commit", "Objects", "Pushed", "object_of"]
+__all__ = ["DEPLOY_TOML", "Commit", "Entry", "Objects", "Pushed", "object_of"]
 
 DEPLOY_TOML: Final = "deploy.toml"
+
+_COMMAND_BYTES: Final = 100_000
+_LEADS_AWAY: Final = re.compile(rb"(?:symlink|dangling|loop|notdir) (\d+)")
+
+
+class Entry(NamedTuple):
+    """What has a name in a tree."""
+
+    mode: str
+    """Six octal digits."""
+    type: str
+    """blob, tree, or commit: a submodule."""
+    id: str
 
 
 class Pushed(Struct, frozen=True):
@@ -82,18 +96,85 @@ class Objects:
         return object_of(answer)[1]
 
     def _batch_check(self, questions: Sequence[str]) -> list[str]:
+        said = self._asked(questions)
+        return said.decode("utf-8", "surrogateescape").removesuffix("\n").split("\n")
+
+    def _asked(self, questions: Sequence[str], *options: str) -> bytes:
         stdin = "".join(f"{question}\n" for question in questions).encode(
             "utf-8", "surrogateescape"
         )
-        said = self.git("cat-file", "--batch-check", stdin=stdin)
-        return said.decode("utf-8", "surrogateescape").removesuffix("\n").split("\n")
+        return self.git("cat-file", "--batch-check", *options, stdin=stdin)
 
-    def listing(self, tree: str) -> dict[str, str]:
-        """Return every file below a tree: paths and blob ids."""
-        lines = self.git("ls-tree", "-r", "-z", "--full-tree", tree)
+    def entries(self, tree: str, paths: Collection[str]) -> dict[str, Entry]:
+        """Return what lies at some paths of a tree; what is missing is left out.
+
+        Folders on the way are among them; one git for all.
+        """
+        found: dict[str, Entry] = {}
+        for some in _in_commands(sorted(paths)):
+            found |= self._listed("-t", tree, some)
+        return found
+
+    def entries_below(self, tree: str, folders: Collection[str]) -> dict[str, Entry]:
+        """Return all that lies in some folders of a tree, folders themselves too.
+
+        Args:
+            tree: A tree id.
+            folders: Their paths; the empty one is the tree itself.
+        """
+        if "" in folders:
+            return self._listed("-rt", tree, ())
+        found: dict[str, Entry] = {}
+        for some in _in_commands(sorted(folders)):
+            found |= self._listed("-rt", tree, some)
+        return found
+
+    def behind_links(self, tree: str, paths: Sequence[str]) -> dict[str, str]:
+        """Return the ids of what is found at paths when links are followed.
+
+        What leads out of the tree, or nowhere, is left out.
+        """
+        asked = [path for path in paths if "\n" not in path]
+        if not asked:
+            return {}
+        said = self._asked([f"{tree}:{path}" for path in asked], "--follow-symlinks")
+        found = {}
+        for path in asked:
+            line, _, said = said.partition(b"\n")
+            if away := _LEADS_AWAY.fullmatch(line):  # git names the place after it
+                said = said[int(away[1]) + 1 :]
+            elif (id_ := object_of(line.decode("utf-8", "replace"))[1]) is not None:
+                found[path] = id_
+        return found
+
+    def _listed(self, how: str, tree: str, paths: Collection[str]) -> dict[str, Entry]:
+        lines = self.git(
+            "ls-tree",
+            how,
+            "-z",
+            "--full-tree",
+            tree,
+            "--",
+            *paths,
+            environment={"GIT_LITERAL_PATHSPECS": "1"},
+        )
         entries = lines.decode("utf-8", "surrogateescape").split("\0")
         pairs = (entry.split("\t", 1) for entry in entries if entry)
-        return {path: words.split(" ")[2] for words, path in pairs}
+        return {path: Entry(*words.split(" ")) for words, path in pairs}
+
+
+def _in_commands(paths: Sequence[str]) -> Iterator[list[str]]:
+    """Yield the paths in as few groups as fit into a command line (execve(2))."""
+    some: list[str] = []
+    size = 0
+    for path in paths:
+        if some and size > _COMMAND_BYTES:
+            yield some
+            some, size = [], 0
+        some.append(path)
+        size += len(path)
+    if some:
+        yield some
 
 
 def object_of(line: str) -> tuple[str | None, str | None, int]:

@@ -3,7 +3,6 @@
 import contextlib
 import os
 import select
-import signal
 import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -11,13 +10,15 @@ from typing import IO, Final
 
 from gitdeploy.config import Step
 from gitdeploy.errors import StepFailed, SystemFailed
+from gitdeploy.steps.confine import can_confine, confinement
 from gitdeploy.steps.output import Mask, Output, Sink
 from gitdeploy.steps.session import adopting_orphans, end_session
+from gitdeploy.steps.tool import argv_of, how_it_ended, what_tool_says
 from gitdeploy.system import process
 from gitdeploy.system.clock import Stopwatch
 from gitdeploy.system.terminal import human_time
 
-__all__ = ["Mask", "run_step"]
+__all__ = ["Mask", "can_confine", "run_step", "what_tool_says"]
 
 _READ_BYTES: Final = 65536
 _LOOK_S: Final = 0.1
@@ -34,6 +35,7 @@ def run_step(  # noqa: PLR0913 - a process has many sides
     tell: Callable[[str], None],
     mask: Mask,
     check: Callable[[], None] = lambda: None,
+    confined: bool = False,
 ) -> float:
     """Run a step in `directory` and return how many seconds it took.
 
@@ -48,12 +50,14 @@ def run_step(  # noqa: PLR0913 - a process has many sides
         tell: Called with each line for the pusher, up to a limit.
         mask: What hides secrets in both.
         check: Called now and then while it runs; what that raises ends it.
+        confined: Whether it runs without the privilege to write into files that are
+            read-only; `can_confine` has said that this works.
 
     Raises:
         StepFailed: It exited with something else than 0, took too long, or could
             not be started.
     """
-    argv = ["sh", "-euc", step.run] if isinstance(step.run, str) else list(step.run)
+    argv = [*(confinement() if confined else ()), *argv_of(step.run)]
     watch = Stopwatch()
     log.forget_tail()
     output = Output(log, tell, mask)
@@ -70,7 +74,7 @@ def run_step(  # noqa: PLR0913 - a process has many sides
         outcome = f"timed out after {human_time(timeout_s)}"
         raise StepFailed(step.title, outcome)
     if child.returncode:
-        raise StepFailed(step.title, _how_it_ended(child.returncode))
+        raise StepFailed(step.title, how_it_ended(child.returncode))
     return watch.seconds
 
 
@@ -127,13 +131,3 @@ def _drain(pipe: IO[bytes], output: Output) -> None:
             if not data:
                 return
             output.feed(data)
-
-
-def _how_it_ended(code: int) -> str:
-    if code >= 0:
-        return f"exit {code}"
-    try:
-        name = signal.Signals(-code).name
-    except ValueError:
-        name = f"signal {-code}"
-    return f"killed by {name}"

@@ -8,7 +8,7 @@ directory (rename(2), fsync(2)). Nothing here follows a link or recurses.
 
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Final, TypeAlias
@@ -21,6 +21,7 @@ __all__ = [
     "change_mode",
     "clone_file",
     "copy",
+    "copy_tree",
     "create_whole",
     "link_below",
     "link_file",
@@ -169,7 +170,7 @@ def create_whole(path: Path, data: bytes, mode: int = 0o644) -> bool:
 
 
 def rename(path: Path, to: Path) -> None:
-    """Give a file another name; what had that name before is replaced."""
+    """Give a file or directory another name; a file of that name is replaced."""
     os.rename(path, to)
 
 
@@ -330,6 +331,29 @@ def link_file(
 def make_read_only(name: bytes, directory: int, mode: int) -> None:
     """Give a file of an open directory a mode, less the right to write."""
     os.chmod(name, mode & ~_WRITABLE, dir_fd=directory)
+
+
+def copy_tree(
+    source: Path, destination: Path, environment: Mapping[str, str], *, linked: bool
+) -> None:
+    """Copy whatever has a name, all that can be told apart included: by cp(1).
+
+    Hard links within it stay such, and a file system that can shares the blocks.
+
+    Args:
+        source: What is copied.
+        destination: Its name there; nothing is there yet.
+        environment: Where cp is found.
+        linked: Whether files are not copied but get a second name.
+
+    Raises:
+        SystemFailed: cp could not, or is missing; some may have been copied.
+    """
+    from gitdeploy.system import process
+
+    how = ("--link",) if linked else ("--reflink=auto",)
+    argv = ["cp", "--archive", *how, "--no-target-directory", "--"]
+    process.run([*argv, str(source), str(destination)], env=environment)
 
 
 def link_below(base: Path, relative: str, target: str) -> None:

@@ -11,6 +11,7 @@ from gitdeploy.deploy.flip import show
 from gitdeploy.deploy.prune import mark_pruned, pruned_on_disk, remove_pruned
 from gitdeploy.deploy.report import Report
 from gitdeploy.model import CHAINS, ChainName, Entry, Release
+from gitdeploy.sharing import TRIALS
 
 __all__ = ["findings", "pruned_findings"]
 
@@ -21,7 +22,7 @@ def findings(app: App) -> Iterator[Finding]:
     gone = [release for release in ready if not app.directory(release).is_dir()]
     for release in gone:
         yield _missing(app, release, all_gone=len(gone) == len(ready))
-    for name in sorted(os.listdir(app.layout.releases)):
+    for name in sorted({*os.listdir(app.layout.releases)} - {*TRIALS}):
         release_ = app.ledger.releases.find(name)
         if release_ is None or release_.name != name:
             place = shlex.quote(str(app.layout.releases / name))

@@ -1,0 +1,141 @@
+"""What the outputs of a step are known by: all that decides what they are.
+
+That is its command and environment, what its tool says, the git objects it reads, and
+the same of every step before it: nobody says which of those it builds upon. A step that
+does not state what it reads counts as reading all of the commit.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from gitdeploy.config import Command, Step
+from gitdeploy.deploy.app import App
+from gitdeploy.deploy.attempt import Wanted
+from gitdeploy.deploy.inputs import Read, read_by
+from gitdeploy.steps import what_tool_says
+
+__all__ = ["Key", "StepKeys"]
+
+_VERSION: Final = 2
+"""Counts up when what a key is made of changes."""
+_OURS: Final = re.compile(r"GITDEPLOY_[A-Z_]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """What a step is known by, or why it is not."""
+
+    value: str | None
+    """None for a step that always runs."""
+    remark: str = ""
+    """What the step's author should know; for the log."""
+
+
+class StepKeys:
+    """The keys of a commit's steps, asked for in their order."""
+
+    def __init__(
+        self, app: App, wanted: Wanted, directory: Path, environment: Mapping[str, str]
+    ) -> None:
+        self._shared = app.layout.shared_of(wanted.config.shared.scope, wanted.chain)
+        self._wanted = wanted
+        self._directory = directory
+        self._environment = environment
+        self._before: list[str] = []
+        self._open: str | None = None
+        self._made: set[str] = set()
+        steps = [step for step in wanted.config.build.steps if step.inputs]
+        base = wanted.config.checkout.path
+        read = read_by(app.repository, wanted.tree, base, steps) if steps else []
+        self._reads = dict(zip(map(id, steps), read, strict=True))
+
+    def of(self, step: Step, *, read_only: bool) -> Key:
+        """Return the key of the next step; those before it have run.
+
+        Args:
+            step: The next step of the commit.
+            read_only: Whether its outputs are read-only.
+
+        Raises:
+            StepFailed: Its tool did not say anything.
+        """
+        read = self._reads.get(id(step))
+        missing = self._missing(read) if read else []
+        if read is None or missing or len(read.idle) == len(step.inputs):
+            self._before.append(_digest(self._command(step), self._wanted.tree))
+            self._open = self._open or step.title
+            return Key(None, _why_none(read, missing))
+        parts = [_VERSION, read_only, self._command(step), self._tool(step)]
+        parts += [step.outputs, read.objects, self._shared_content(step), self._before]
+        value = _digest(*parts)
+        self._before.append(value)
+        self._made |= set(step.outputs)
+        return Key(value, self._remark(read))
+
+    def _missing(self, read: Read) -> list[str]:
+        """Return the inputs that neither the commit has nor a step before made."""
+        known = {*self._made, *self._wanted.config.shared.files}
+        return [
+            path
+            for path in read.missing
+            if not any(f"{path}/".startswith(f"{place}/") for place in known)
+        ]
+
+    def _remark(self, read: Read) -> str:
+        remarks = [f"no file matches {', '.join(read.idle)}"] if read.idle else []
+        if self._open:
+            why = f"every change counts, as {self._open} before it states no inputs"
+            remarks.append(why)
+        return "; ".join(remarks)
+
+    def _command(self, step: Step) -> list[object]:
+        """Return what is run, and with which variables.
+
+        Of ours, those that the command names: it is another one for each commit
+        where it names GITDEPLOY_COMMIT.
+        """
+        named = set(_OURS.findall(_words(step.run)))
+        config = self._wanted.config.env_for(self._wanted.chain)
+        ours = {name: self._environment[name] for name in named & {*self._environment}}
+        return [step.run, sorted({**config, **ours}.items())]
+
+    def _tool(self, step: Step) -> str | None:
+        if step.tool is None:
+            return None
+        return what_tool_says(
+            step, directory=self._directory, environment=self._environment
+        )
+
+    def _shared_content(self, step: Step) -> list[tuple[str, str | None]]:
+        """Return what shared files that it reads hold: git knows nothing of them."""
+        files = sorted({*step.inputs} & {*self._wanted.config.shared.files})
+        return [(name, _hash_of(self._shared / name)) for name in files]
+
+
+def _why_none(read: Read | None, missing: list[str]) -> str:
+    if read is None:
+        return ""
+    if missing:
+        return f"always runs: the commit has no {', '.join(missing)}"
+    return f"always runs: no file matches {', '.join(read.idle)}"
+
+
+def _words(command: Command) -> str:
+    return command if isinstance(command, str) else "\n".join(command)
+
+
+def _hash_of(path: Path) -> str | None:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:  # nothing there, or nothing that we may read
+        return None
+
+
+def _digest(*parts: object) -> str:
+    text = json.dumps(parts, default=list)
+    return hashlib.sha256(text.encode("ascii")).hexdigest()

@@ -1,0 +1,62 @@
+"""Commands run without the privileges by which root writes into read-only files.
+
+This keeps commands from accidents, not from malice: who may push may run anything as
+the same user.
+"""
+
+import os
+from pathlib import Path
+from typing import Final
+
+from gitdeploy.errors import SystemFailed
+from gitdeploy.system import process
+
+__all__ = ["can_confine", "confinement"]
+
+# Their numbers as in linux/capability.h; what each allows, in capabilities(7).
+_PRIVILEGES: Final = {"chown": 0, "dac_override": 1, "fowner": 3}
+_SETS: Final = ("CapInh", "CapPrm", "CapAmb")
+_PLACES: Final = ("/usr/bin", "/bin", "/usr/local/bin", "/run/current-system/sw/bin")
+_TRIAL_S: Final = 5.0
+
+
+def confinement() -> list[str]:
+    """Return what goes in front of a command's argv; nothing where nothing is needed.
+
+    Source:
+        setpriv(1) of util-linux. What is taken out of the bounding set and of the
+        inheritable one does not come back, whatever the command executes.
+    """
+    if not _privileged():
+        return []
+    less = ",".join(f"-{name}" for name in _PRIVILEGES)
+    return [_setpriv(), f"--bounding-set={less}", f"--inh-caps={less}", "--"]
+
+
+def can_confine() -> bool:
+    """Return whether `confinement` works here, by trying."""
+    prefix = confinement()
+    if not prefix:
+        return True
+    try:
+        process.run([*prefix, "/bin/true"], env={}, timeout_s=_TRIAL_S)
+    except SystemFailed:
+        return False
+    return True
+
+
+def _privileged() -> bool:
+    """Return whether what we start would have one of the privileges.
+
+    For root, what execve(2) gives is all that the bounding set leaves.
+    """
+    sets = (*_SETS, "CapBnd") if os.geteuid() == 0 or os.getuid() == 0 else _SETS
+    lines = Path("/proc/self/status").read_text().splitlines()
+    held = (line.partition(":\t") for line in lines)
+    mask = sum(1 << number for number in _PRIVILEGES.values())
+    return any(name in sets and int(value, 16) & mask for name, _, value in held)
+
+
+def _setpriv() -> str:
+    places = [f"{place}/setpriv" for place in _PLACES]
+    return next((path for path in places if os.access(path, os.X_OK)), places[0])
