@@ -18,6 +18,5 @@ def names_in_use(releases: Path) -> set[str]:
     return {
         path.removeprefix(prefix).split("/")[0]
         for process in processes.running()
-        for path in process.paths()
-        if path.startswith(prefix)
+        for path in process.paths(prefix)
     }

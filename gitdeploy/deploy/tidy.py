@@ -4,7 +4,7 @@ import os
 from typing import Final
 
 from gitdeploy.deploy.app import App
-from gitdeploy.deploy.prune import may_prune, prune, to_prune
+from gitdeploy.deploy.prune import may_prune, prune
 from gitdeploy.deploy.report import Report
 from gitdeploy.errors import GitdeployError, LockHeld
 from gitdeploy.system.disk import blamed
@@ -28,7 +28,7 @@ def tidy_up(app: App, report: Report) -> None:
     Somebody who works on the app meanwhile will prune afterwards.
     """
     try:
-        if to_prune(app, None):
+        if may_prune(app):
             from gitdeploy.deploy.recover import locked
 
             with locked(app, "prune", wait_s=0, tell=lambda _: None):

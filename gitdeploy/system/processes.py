@@ -8,7 +8,6 @@ reads as empty.
 import os
 from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path
 from typing import Final
 
 from msgspec import Struct
@@ -35,7 +34,7 @@ class Process(Struct, frozen=True):
     def arguments(self) -> tuple[str, ...]:
         """Its command line; empty for one that has ended, and for the kernel's."""
         with suppress(OSError):
-            words = self._place("cmdline").read_bytes().removesuffix(b"\0").split(b"\0")
+            words = self._read("cmdline").removesuffix(b"\0").split(b"\0")
             return tuple(os.fsdecode(word) for word in words if words != [b""])
         return ()
 
@@ -43,7 +42,7 @@ class Process(Struct, frozen=True):
     def owner(self) -> int | None:
         """Whom the files belong to that it makes; None for one that has ended."""
         with suppress(OSError):
-            for line in self._place("status").read_bytes().splitlines():
+            for line in self._read("status").splitlines():
                 if line.startswith(b"Uid:"):
                     return int(line.split()[_FILES_BELONG_TO])
         return None
@@ -58,7 +57,7 @@ class Process(Struct, frozen=True):
     def name(self) -> str:
         """The first letters of its program's name; empty for one that has ended."""
         with suppress(OSError):
-            return os.fsdecode(self._place("comm").read_bytes().removesuffix(b"\n"))
+            return os.fsdecode(self._read("comm").removesuffix(b"\n"))
         return ""
 
     @property
@@ -89,33 +88,42 @@ class Process(Struct, frozen=True):
         """Return a variable of the environment it was started with."""
         prefix = f"{name}=".encode()
         with suppress(OSError):
-            for pair in self._place("environ").read_bytes().split(b"\0"):
+            for pair in self._read("environ").split(b"\0"):
                 if pair.startswith(prefix):
                     return os.fsdecode(pair.removeprefix(prefix))
         return None
 
-    def paths(self) -> Iterator[str]:
-        """Yield its directory, its root, its program, its open and mapped files."""
+    def paths(self, below: str = "/") -> Iterator[str]:
+        """Yield its directory, its root, its program, its open and mapped files.
+
+        Args:
+            below: Only what begins with this; there may be thousands of all.
+        """
         links = [self._place(name) for name in ("cwd", "root", "exe")]
         with suppress(OSError):
-            links += [self._place("fd") / fd for fd in os.listdir(self._place("fd"))]
+            links += [self._place(f"fd/{fd}") for fd in os.listdir(self._place("fd"))]
         for link in links:
             with suppress(OSError):
-                if (path := os.readlink(link)).startswith("/"):  # not `pipe:[7]`
+                if (path := os.readlink(link)).startswith(below):  # not `pipe:[7]`
                     yield path
         with suppress(OSError):
-            for line in self._place("maps").read_bytes().splitlines():
-                if (slash := line.find(b"/")) >= 0:
-                    yield os.fsdecode(line[slash:])
+            mapped, wanted = self._read("maps"), os.fsencode(below)
+            for line in mapped.splitlines() if wanted in mapped else ():
+                if (begin := line.find(b"/")) >= 0 and line.startswith(wanted, begin):
+                    yield os.fsdecode(line[begin:])
 
     def _fields(self) -> list[bytes]:
         with suppress(OSError):
             # The program's name stands in parentheses and may hold anything.
-            return self._place("stat").read_bytes().rpartition(b")")[2].split()
+            return self._read("stat").rpartition(b")")[2].split()
         return []
 
-    def _place(self, name: str) -> Path:
-        return Path("/proc", str(self.pid), name)
+    def _read(self, name: str) -> bytes:
+        with open(self._place(name), "rb") as file:
+            return file.read()
+
+    def _place(self, name: str) -> str:
+        return f"/proc/{self.pid}/{name}"
 
 
 def running() -> Iterator[Process]:

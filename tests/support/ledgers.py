@@ -1,6 +1,12 @@
-"""Ledgers as years of deployments leave them, and as an earlier version made them."""
+"""Ledgers as years of deployments leave them, and as an earlier version made them.
+
+    PYTHONPATH=tests .venv/bin/python -m support.ledgers ROOT/APP/ledger.db
+
+gives an app that is to be thrown away 5,000 releases and 50,000 deployments behind it.
+"""
 
 import sqlite3
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -113,3 +119,7 @@ def plan(app: App, statement: str) -> list[str]:
 
 def _connection(app: App) -> sqlite3.Connection:
     return app.ledger._database._connection  # noqa: SLF001 - nobody else needs it
+
+
+if __name__ == "__main__":
+    with_a_past(Path(sys.argv[1]), releases=5_000, deployments=50_000)
