@@ -79,6 +79,17 @@ def test_what_came_since_and_one_more_name_are_no_change(release: Path) -> None:
     assert [*outputs.additions(then, now)] == [b"lib/folder/new"]
 
 
+def test_a_name_that_came_and_went_is_no_change_of_a_shared_file(release: Path) -> None:
+    """As when a release that shared it was pruned; its content still counts."""
+    then = outputs.without_ctime(outputs.look(release, ["lib"]))
+    os.link(release / "lib/file", release / "name")
+    (release / "name").unlink()
+    assert not [*outputs.changed(then, outputs.look(release, ["lib"]))]
+    (release / "lib/file").write_text("22")
+    now = outputs.look(release, ["lib"])
+    assert [*outputs.changed_in_place(then, now)] == [b"lib/file"]
+
+
 def test_a_record_is_read_as_it_was_written(release: Path) -> None:
     """With names of any bytes; anything else is no record."""
     (release / "lib" / os.fsdecode(b"\xff\n")).write_text("")

@@ -134,20 +134,24 @@ def test_the_pusher_reads_which_inputs_did_not_change(shop: Shop) -> None:
     assert "deps  taken from release 1" in shop.log()
 
 
-def test_text_that_names_the_release_names_the_new_one(shop: Shop) -> None:
+@pytest.mark.parametrize("reuse", ["copy", "share"])
+def test_text_that_names_the_release_names_the_new_one(shop: Shop, reuse: str) -> None:
     """As the scripts of a virtual environment do; an earlier release may be pruned."""
     run = (
         "mkdir -p lib/bin; printf '#!%s/lib/python\\n' $PWD > lib/bin/pip;"
         "chmod 755 lib/bin/pip; ln -s $PWD/lib/bin/pip lib/pip;"
         "printf '\\0%s' $PWD > lib/binary"
     )
-    shop.ran(shop.step(run), **{"lock.json": "1"})
+    toml = shop.step(run, f'{STATED}\nreuse = "{reuse}"')
+    toml += '[[build.steps]]\nrun = "cat lib/bin/pip"\n'
+    shop.ran(toml, **{"lock.json": "1"})
     first = shop.live
-    for number in "23":
+    for number in "234":
         assert shop.ran(**{"index.html": number}) == []
         live = shop.live
         assert (live / "lib/bin/pip").read_text() == f"#!{live}/lib/python\n"
-        assert stat.S_IMODE((live / "lib/bin/pip").stat().st_mode) == 0o755
+        mode = stat.S_IMODE((first / "lib/bin/pip").stat().st_mode)
+        assert stat.S_IMODE((live / "lib/bin/pip").stat().st_mode) == mode
         assert (live / "lib/pip").readlink() == live / "lib/bin/pip"
         assert (live / "lib/binary").read_text() == f"\0{first}"
     assert (first / "lib/bin/pip").read_text() == f"#!{first}/lib/python\n"

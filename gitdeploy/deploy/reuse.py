@@ -141,6 +141,8 @@ class Reuse:
     ) -> None:
         entries = outputs.look(self._directory, step.outputs)
         clock.wait_past(max(seen.ctime_ns for seen in entries.values()))
+        if self._is_linked(step):
+            entries = outputs.without_ctime(entries)
         made = self._made[key] = Made(entries, placed)
         if self._is_linked(step):
             theirs = _record(self._app, origin).get(key, made)

@@ -12,6 +12,7 @@ from gitdeploy.outputs.record import (
     look,
     lost,
     unfit,
+    without_ctime,
 )
 
 __all__ = [
@@ -29,4 +30,5 @@ __all__ = [
     "names_of_place",
     "own",
     "unfit",
+    "without_ctime",
 ]

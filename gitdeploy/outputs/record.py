@@ -22,6 +22,7 @@ __all__ = [
     "look",
     "lost",
     "unfit",
+    "without_ctime",
 ]
 
 _VERSION: Final = 1
@@ -35,6 +36,7 @@ class Seen(NamedTuple):
     size: int
     mtime_ns: int
     ctime_ns: int
+    """0 where it does not count."""
     inode: int
     uid: int
     gid: int
@@ -121,6 +123,14 @@ def _seen(status: os.stat_result) -> Seen:
     )
 
 
+def without_ctime(entries: Mapping[bytes, Seen]) -> dict[bytes, Seen]:
+    """Return entries that other releases will have, and lose again, as the same files.
+
+    Each time their count of names changes, and with it their time of change.
+    """
+    return {path: seen._replace(ctime_ns=0) for path, seen in entries.items()}
+
+
 def unfit(entries: Mapping[bytes, Seen], outputs: Collection[str]) -> str:
     """Return why outputs cannot be passed on to other releases; empty: they can."""
     for output in outputs:
@@ -142,7 +152,8 @@ def changed(then: Mapping[bytes, Seen], now: Mapping[bytes, Seen]) -> Iterator[b
 def _differs(then: Seen, now: Seen) -> bool:
     if stat.S_ISDIR(then.mode):
         return (then.mode, then.uid, then.gid) != (now.mode, now.uid, now.gid)
-    if then.names > 1 or now.names > 1:  # one more name is a change, too
+    named = then.names > 1 or now.names > 1  # one more name is a change, too
+    if named or not then.ctime_ns:
         then, now = then._replace(ctime_ns=0), now._replace(ctime_ns=0)
     return then._replace(names=0) != now._replace(names=0)
 
