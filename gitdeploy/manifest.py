@@ -103,6 +103,13 @@ class Manifest(msgspec.Struct, array_like=True, frozen=True):
         folder = self.folders.get(path)
         return folder is not None and folder.tree == tree
 
+    def file(self, path: bytes) -> File | None:
+        """Return the file or link at a path."""
+        above, _, name = path.rpartition(b"/")
+        folder = self.folders.get(above)
+        found = (file for file in folder.files if file.name == name) if folder else ()
+        return next(iter(found), None)
+
     def branch(self, top: bytes) -> Iterator[tuple[bytes, Folder]]:
         """Yield a folder and all below it, with their paths."""
         pending = [top]

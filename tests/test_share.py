@@ -342,6 +342,33 @@ def test_a_step_may_replace_a_shared_file(shop: Shop, act: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "act",
+    [
+        "echo mine > b",
+        "echo mine >> $PWD/b",
+        "truncate -s 0 b",
+        "chown 1 b",
+        "cd d; : > ../b",
+        "cp a b",
+    ],
+)
+def test_a_step_that_writes_to_a_shared_file_fails_with_two_ways_out(
+    shop: Shop, act: str
+) -> None:
+    """As root too: the privilege to override modes is taken from it."""
+    shop.work.write("deploy.toml", ALWAYS + STEP.format(run="true"))
+    first = shop.stage(a="1", b="shared", **{"d/e": "1"})
+    before = found_in(first)
+    shop.work.write("deploy.toml", ALWAYS + STEP.format(run=act))
+    refused = shop.push(c="x")
+    assert refused.code == 1
+    assert found_in(first) == before
+    hint = " ".join(line.strip() for line in refused.remote_lines)
+    assert "b is shared with other releases and read-only: write a new file" in hint
+    assert 'rename it over it, or set  [checkout] share = "never"' in hint
+
+
+@pytest.mark.parametrize(
     "act", ["chmod u+w b; echo mine > b", "chmod 600 b", "chmod u+w b; >> b; exit 1"]
 )
 def test_what_the_owner_changes_in_place_is_put_right(shop: Shop, act: str) -> None:

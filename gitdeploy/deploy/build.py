@@ -1,5 +1,6 @@
 """The build steps of a release: run, or known already; with a stated environment."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from gitdeploy.deploy.reuse import Reuse
 from gitdeploy.deploy.still_wanted import check_still_wanted
 from gitdeploy.deploy.untouched import Untouched
 from gitdeploy.errors import StepFailed
+from gitdeploy.manifest import Manifest
 from gitdeploy.model import Release
 from gitdeploy.steps import Mask, run_step
 from gitdeploy.system.terminal import for_humans
@@ -20,8 +22,23 @@ from gitdeploy.system.terminal import for_humans
 __all__ = ["build"]
 
 
-def build(app: App, release: Release, wanted: Wanted, report: Report) -> None:
+def build(
+    app: App,
+    release: Release,
+    wanted: Wanted,
+    report: Report,
+    *,
+    linked: Manifest | None = None,
+) -> None:
     """Run each step in the release, or take its outputs from an earlier one.
+
+    Args:
+        app: The app.
+        release: The release, whose files are there.
+        wanted: What it is made of.
+        report: Tells the pusher.
+        linked: The record of those files, where earlier releases may have them too
+            by another name.
 
     Raises:
         StepFailed: A step did not succeed; the later ones did not run.
@@ -33,7 +50,8 @@ def build(app: App, release: Release, wanted: Wanted, report: Report) -> None:
     environment = _environment(app, release, wanted)
     mask = _mask(Path(environment["GITDEPLOY_SHARED_DIR"]))
     reuse = Reuse(app, release, wanted, report, environment)
-    run = _Run(app, app.directory(release), wanted, report, environment, mask)
+    directory = app.directory(release)
+    run = _Run(app, directory, wanted, report, environment, mask, linked)
     for step in steps:
         key = reuse.key(step).value
         if key and reuse.taken(step, key):
@@ -53,12 +71,13 @@ class _Run:
     report: Report
     environment: Mapping[str, str]
     mask: Mask
+    linked: Manifest | None
 
     def __call__(self, step: Step, shared: Untouched) -> None:
         """Run a step, which may read what is shared and not write into it."""
         self.report.begin(step.title, for_humans(step.run) if step.name else "")
         try:
-            seconds = self._run(step, confined=bool(shared))
+            seconds = self._run(step, confined=bool(shared or self.linked))
         except StepFailed as error:
             self._explain(error, shared)
             shared.check(step.title)
@@ -86,10 +105,19 @@ class _Run:
         assert self.report.log is not None
         tail = self.report.log.tail
         if path := blame(tail, self.directory, shared.__contains__):
-            error.hint = (
-                f"{path} is shared with other releases and read-only: write a new"
-                ' file and rename it over it, or set  reuse = "copy"'
-            )
+            way_out = 'or set  reuse = "copy"'
+        elif path := blame(tail, self.directory, self._is_linked):
+            way_out = 'or set  [checkout] share = "never"'
+        else:
+            return
+        error.hint = (
+            f"{path} is shared with other releases and read-only: write a new file"
+            f" and rename it over it, {way_out}"
+        )
+
+    def _is_linked(self, path: str) -> bool:
+        file = self.linked.file(os.fsencode(path)) if self.linked else None
+        return file is not None and file.stamp is not None
 
 
 def _environment(app: App, release: Release, wanted: Wanted) -> dict[str, str]:

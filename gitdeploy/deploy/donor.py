@@ -84,10 +84,16 @@ def way_of(app: App, config: Config) -> Way:
     if share == "never":
         return "copy"
     try:
-        hard_links = share == "always" or not config.build.steps
+        hard_links = not config.build.steps or (share == "always" and _can_confine())
         return way_in(app.layout.releases, hard_links=hard_links)
     except OSError:  # a full disk, say: whoever writes next says it well
         return "copy"
+
+
+def _can_confine() -> bool:
+    from gitdeploy.steps import can_confine
+
+    return can_confine()
 
 
 def rules_of(app: App, config: Config) -> str:

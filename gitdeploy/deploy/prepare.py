@@ -1,7 +1,7 @@
 """A commit made into a ready release: nothing public changes here."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from gitdeploy.deploy.app import App
@@ -90,9 +90,11 @@ def _build(
     from gitdeploy.deploy.build import build
     from gitdeploy.deploy.guard import guarded
 
-    directory = app.directory(release)
-    with guarded(app, directory, made.manifest) if made.linked else nullcontext():
+    if not made.linked:
         build(app, release, wanted, report)
+        return
+    with guarded(app, app.directory(release), made.manifest):
+        build(app, release, wanted, report, linked=made.manifest)
 
 
 def _link_shared(app: App, wanted: Wanted, directory: Path, report: Report) -> None:
