@@ -80,6 +80,11 @@ class Layout(Struct, frozen=True):
         return self.home / "lock"
 
     @property
+    def tidying(self) -> Path:
+        """The file held locked by whoever removes what was pruned."""
+        return self.home / "tidying"
+
+    @property
     def queue(self) -> Path:
         """One file for each who waits for the lock."""
         return self.home / "queue"

@@ -177,18 +177,6 @@ def test_where_the_note_cannot_be_left_the_ledger_is_asked(
     assert live(shop) == "two"
 
 
-def test_where_old_releases_have_to_go_there_is_no_note(
-    shop: Server, work: Work
-) -> None:
-    """Somebody has to remove them."""
-    for page in ("two", "three"):
-        work.commit(page, page=page, **{"deploy.toml": "[releases]\nkeep = 0\n"})
-        assert not asks_the_ledger(work)
-    work.commit("four", page="four")
-    assert asks_the_ledger(work)
-    assert len(os.listdir(shop.root / "shop/releases")) == 3
-
-
 def test_a_note_cannot_be_written_without_git_above(work: Work) -> None:
     """Whoever starts a hook by hand, or in a test, starts a complete deployer."""
     from gitdeploy.hooks import note

@@ -1,13 +1,21 @@
 """What happens after a push and holds nobody up."""
 
+import fcntl
+import json
 import os
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from support.git import Work
+import pytest
+from support import process
+from support.git import Work, told
+from support.held import at_work, opened, until
 from support.server import Server
 
+from gitdeploy.deploy.prune import mark_pruned
 from gitdeploy.door import surroundings
 from gitdeploy.repository import Repository
 from gitdeploy.system.git import Git
@@ -70,3 +78,108 @@ def test_a_push_that_prunes_nothing_says_nothing_of_it(
 def _loose(server: Server) -> int:
     counted = server.git("count-objects").stdout
     return int(counted.split()[0])
+
+
+# --- what nobody waits for ---------------------------------------------------------
+
+
+@pytest.fixture
+def full(server: Server, work: Work) -> Server:
+    """An app with as many releases as it keeps: the next push has one to prune."""
+    for page in "abc":
+        work.commit(page, page=page, **{"deploy.toml": "[releases]\nkeep = 0\n"})
+        assert work.push("main").code == 0
+    assert numbers(server) == [1, 2, 3]
+    return server
+
+
+@contextmanager
+def somebody_removes(server: Server) -> Iterator[None]:
+    """Hold for the body what one holds who removes directories."""
+    with (server.root / "shop" / "tidying").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        yield
+
+
+def numbers(server: Server) -> list[int]:
+    """Return the numbers of the releases whose directories are there."""
+    names = os.listdir(server.root / "shop" / "releases")
+    return sorted(int(name.partition("-")[0]) for name in names)
+
+
+def pushed(work: Work, page: str) -> None:
+    """Push a new page, and do not wait for what is tidied up after it."""
+    work.commit(page, page=page)
+    with work.pushing("main") as push:
+        done = told(push)
+    assert done.code == 0, done.output
+
+
+def test_no_pusher_waits_for_directories_to_go(full: Server, work: Work) -> None:
+    """Neither the one whose push it follows, nor the next, nor both."""
+    with somebody_removes(full):
+        pushed(work, "d")
+        pushed(work, "e")
+        assert numbers(full) == [1, 2, 3, 4, 5]
+    until(lambda: numbers(full) == [3, 4, 5], "the oldest two are gone")
+    link = full.link("shop-staging")
+    assert link
+    assert (link / "page").read_text() == "e"
+
+
+def test_who_tidies_up_has_nothing_of_the_pusher_s(full: Server, work: Work) -> None:
+    """No terminal and no pipe, so that ssh and git can end; and it is found."""
+    with somebody_removes(full):
+        pushed(work, "d")
+        (pid,) = until(lambda: _working_in(full.root / "shop"), "one that tidies up")
+        links = [os.readlink(fd) for fd in Path(f"/proc/{pid}/fd").iterdir()]
+        assert sorted(links) == ["/dev/null"] * 3 + [f"{full.root}/shop/tidying"]
+        assert os.getsid(pid) == pid
+    until(lambda: not at_work(full), "its end")
+    assert numbers(full) == [2, 3, 4]
+
+
+def test_doctor_tells_of_what_nobody_removes_only(full: Server, work: Work) -> None:
+    """What is on its way out is no finding; what a crash left is, and goes."""
+    with somebody_removes(full):
+        with opened(full) as app:
+            mark_pruned(app, [app.ledger.releases.get(1)])
+        assert "pruned-left" not in found(full)
+    assert "pruned-left" in found(full)
+    pushed(work, "d")
+    assert numbers(full) == [2, 3, 4]
+
+
+def test_who_prunes_waits_for_whoever_removes(full: Server, work: Work) -> None:
+    """And then removes what was pruned meanwhile, whoever pruned it."""
+    work.commit("d", page="d", **{"deploy.toml": ""})
+    assert work.push("main").code == 0
+    prune = ("-m", "gitdeploy", "prune", "shop", "--keep", "0")
+    with ExitStack() as stack:
+        removing = stack.enter_context(ExitStack())
+        removing.enter_context(somebody_removes(full))
+        root = {"GITDEPLOY_ROOT": str(full.root)}
+        child = stack.enter_context(
+            process.started(sys.executable, *prune, env=root, cwd=full.root)
+        )
+        until(lambda: full.releases()[-1]["state"] == "pruned", "the ledger says so")
+        assert numbers(full) == [1, 2, 3, 4]
+        removing.close()
+        assert child.wait(60) == 0
+    assert numbers(full) == [2, 3, 4]
+
+
+def found(server: Server) -> set[str]:
+    """Return what doctor finds."""
+    done = server.gitdeploy("doctor", "shop", "--json", check=False)
+    return {finding["name"] for finding in json.loads(done.stdout)["findings"]}
+
+
+def _working_in(directory: Path) -> list[int]:
+    """Return who has that working directory."""
+    found = []
+    for pid in filter(str.isdecimal, os.listdir("/proc")):
+        with suppress(OSError):
+            if os.readlink(f"/proc/{pid}/cwd") == str(directory):
+                found.append(int(pid))
+    return found

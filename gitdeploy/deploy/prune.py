@@ -1,4 +1,8 @@
-"""Old releases removed: never one that a link shows, a process uses, or is pinned."""
+"""Old releases removed: never one that a link shows, a process uses, or is pinned.
+
+First the ledger says so, with the app's lock held; then directories go, which may take
+long and needs no lock but one of its own: that of the one who removes.
+"""
 
 import os
 from collections.abc import Sequence
@@ -8,7 +12,7 @@ from gitdeploy.deploy.app import App
 from gitdeploy.model import CHAINS, Release
 from gitdeploy.retention import releases_to_prune
 from gitdeploy.running import names_in_use
-from gitdeploy.system import files
+from gitdeploy.system import files, flock
 
 __all__ = [
     "finish_pruning",
@@ -16,6 +20,7 @@ __all__ = [
     "may_prune",
     "prune",
     "pruned_on_disk",
+    "remove_all_pruned",
     "remove_pruned",
     "to_prune",
 ]
@@ -62,9 +67,12 @@ def mark_pruned(app: App, gone: Sequence[Release]) -> None:
 
 
 def finish_pruning(app: App) -> None:
-    """Go on with what was pruned when somebody died. Safe to repeat."""
+    """Go on with what was pruned when somebody died. Safe to repeat.
+
+    Where somebody is removing it just now, nobody has to wait for that one.
+    """
     if app.ledger.setting(_REMOVING):
-        remove_pruned(app)
+        remove_pruned(app, wait=False)
 
 
 def may_prune(app: App) -> bool:
@@ -116,11 +124,36 @@ def pruned_on_disk(app: App) -> list[Release]:
     ]
 
 
-def remove_pruned(app: App) -> None:
-    """Remove what the ledger knows as pruned; a stranger's directory is left."""
-    for release in pruned_on_disk(app):
-        files.remove_file(app.layout.outputs / release.name)
-        files.remove_file(app.layout.log(release.name))
-        files.remove_file(app.layout.manifest(release.name))
-        files.remove_tree(app.directory(release))
-    app.ledger.set_setting(_REMOVING, "")
+def remove_pruned(app: App, *, wait: bool = True) -> None:
+    """Remove what the ledger knows as pruned; a stranger's directory is left.
+
+    Args:
+        app: The app.
+        wait: Whether to wait for somebody who removes already; else it is left to
+            that one.
+    """
+    fd = files.open_to_hold(app.layout.tidying)
+    try:
+        if wait:
+            flock.hold(fd)
+        if wait or flock.try_to_hold(fd):
+            remove_all_pruned(app)
+    finally:
+        os.close(fd)
+
+
+def remove_all_pruned(app: App) -> None:
+    """Do what `remove_pruned` does, for one who holds `layout.tidying`.
+
+    Changes: logs and directories, then the note that there are some: by a
+        transaction that looks again, as more may have been pruned meanwhile.
+    """
+    while gone := pruned_on_disk(app):
+        for release in gone:
+            files.remove_file(app.layout.outputs / release.name)
+            files.remove_file(app.layout.log(release.name))
+            files.remove_file(app.layout.manifest(release.name))
+            files.remove_tree(app.directory(release))
+    with app.ledger.transaction():
+        if not pruned_on_disk(app):
+            app.ledger.set_setting(_REMOVING, "")

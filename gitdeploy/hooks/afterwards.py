@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from gitdeploy.deploy.app import App
 from gitdeploy.deploy.report import Report
-from gitdeploy.deploy.tidy import tidy_up
+from gitdeploy.deploy.tidy import is_due, tidy_in_background
 from gitdeploy.door import guarded
 from gitdeploy.hooks.surface import app_here, report_to_pusher
 from gitdeploy.model import RefUpdate
@@ -32,7 +32,9 @@ def _serve(lines: bytes, environ: Mapping[str, str]) -> int:
     updates = tuple(_update(line) for line in lines.split(b"\n") if line)
     with app_here(environ) as app:
         accepted = _deploy_the_rest(app, updates, _options(environ), report)
-        tidy_up(app, report)
+        untidy = is_due(app)
+    if untidy:
+        tidy_in_background(app)
     return 0 if accepted else 1
 
 

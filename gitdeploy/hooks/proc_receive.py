@@ -14,7 +14,7 @@ from gitdeploy.deploy.acceptance import Gate
 from gitdeploy.deploy.app import App
 from gitdeploy.deploy.push import Push, receive
 from gitdeploy.deploy.report import Report
-from gitdeploy.deploy.tidy import is_due
+from gitdeploy.deploy.tidy import is_due, tidy_in_background
 from gitdeploy.door import guarded, say
 from gitdeploy.errors import GitdeployError, SystemFailed
 from gitdeploy.hooks import note
@@ -55,15 +55,20 @@ def _verdicts(push: Push, environ: Mapping[str, str], report: Report) -> list[Ve
     try:
         with app_here(environ) as app:
             gate = Gate(app.repository)
-            return receive(
+            verdicts = receive(
                 app, push, gate, report, then=lambda verdicts: _note(app, verdicts)
             )
+            untidy = any(verdict.accepted for verdict in verdicts) and is_due(app)
     except KeyboardInterrupt:
         no, hint = "cancelled by a signal", ""
     except GitdeployError as error:
         no, hint = error.message, error.hint
     except OSError as error:
         no, hint = blamed(error), ""
+    else:
+        if untidy:
+            tidy_in_background(app)
+        return verdicts
     say(no, hint)
     return [Verdict(update, "refused", no) for update in push.updates]
 
@@ -75,7 +80,7 @@ def _note(app: App, verdicts: Sequence[Verdict]) -> None:
         post-receive asks the ledger.
     """
     accepted = [verdict.update for verdict in verdicts if verdict.accepted]
-    if not all(map(app.ledger.deployments.judged, accepted)) or is_due(app):
+    if not all(map(app.ledger.deployments.judged, accepted)):
         return
     lines = (f"{update.old} {update.new} {update.ref}\n" for update in accepted)
     text = note.written("".join(lines).encode("utf-8", "surrogateescape"))

@@ -4,7 +4,12 @@ import fcntl
 import os
 from pathlib import Path
 
-__all__ = ["is_held", "try_to_hold"]
+__all__ = ["hold", "is_held", "try_to_hold"]
+
+
+def hold(fd: int) -> None:
+    """Hold an open file until it is closed, once nobody else does (flock(2))."""
+    fcntl.flock(fd, fcntl.LOCK_EX)
 
 
 def try_to_hold(fd: int) -> bool:

@@ -1,5 +1,6 @@
 """The developer's side: a clone that commits and pushes with the real git."""
 
+import fcntl
 import os
 import re
 import shutil
@@ -10,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from subprocess import CompletedProcess, Popen
 from typing import NamedTuple, Self
+from urllib.parse import unquote, urlsplit
 
 from support import process
 
@@ -162,9 +164,11 @@ class Work:
         """Push to the remote `server`, and return what came of it.
 
         A refused push is an answer, not an error. `refspecs` may hold options
-        of git push, such as --atomic or --tags.
+        of git push, such as --atomic or --tags. What the server tidies up after it
+        is done when this returns.
         """
         done = self.git(*_push_words(refspecs, options), check=False, env=env)
+        wait_until_tidy(self.git("config", f"remote.{REMOTE}.url").stdout.strip())
         return Push(done.returncode, done.stderr, _statuses(done.stdout))
 
     @contextmanager
@@ -183,6 +187,15 @@ class Work:
     def _dates(self) -> dict[str, str]:
         now = (MIDNIGHT + timedelta(minutes=self._commits)).isoformat()
         return {"GIT_AUTHOR_DATE": now, "GIT_COMMITTER_DATE": now}
+
+
+def wait_until_tidy(url: str) -> None:
+    """Wait until nothing is removed any more of the app that a URL stands for."""
+    repository = Path(unquote(urlsplit(url).path))
+    lock = repository.with_suffix("") / "tidying"
+    if lock.exists():  # else nothing ever was
+        with lock.open() as held:
+            fcntl.flock(held, fcntl.LOCK_SH)
 
 
 def told(pushing: Popen[bytes], timeout_s: float = 60) -> Push:

@@ -12,6 +12,7 @@ from gitdeploy.deploy.prune import mark_pruned, pruned_on_disk, remove_pruned
 from gitdeploy.deploy.report import Report
 from gitdeploy.model import CHAINS, ChainName, Entry, Release
 from gitdeploy.sharing import TRIALS
+from gitdeploy.system import flock
 
 __all__ = ["findings", "pruned_findings"]
 
@@ -35,7 +36,9 @@ def findings(app: App) -> Iterator[Finding]:
 
 
 def pruned_findings(app: App) -> Iterator[Finding]:
-    """Yield what prune did not come to remove."""
+    """Yield what prune did not come to remove, unless somebody is at it."""
+    if flock.is_held(app.layout.tidying):
+        return
     for release in pruned_on_disk(app):
         yield Finding(
             "pruned-left",
