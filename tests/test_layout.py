@@ -50,6 +50,7 @@ def test_everything_of_an_app_has_its_place():
         "queue": "shop/queue",
         "reserve": "shop/reserve",
         "server_toml": "shop/server.toml",
+        "tidying": "shop/tidying",
     }
 
 
