@@ -51,6 +51,7 @@ def test_everything_of_an_app_has_its_place():
         "reserve": "shop/reserve",
         "server_toml": "shop/server.toml",
         "tidying": "shop/tidying",
+        "outputs": "shop/outputs",
     }
 
 
