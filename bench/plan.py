@@ -17,7 +17,7 @@ from releases import RELEASES, release_rows
 from results import Row
 from rivals import RIVALS
 from session import FEWER_RUNS, LARGE, Route, Session
-from steps import TOOLS, step_rows
+from steps import REUSES, TOOLS, step_rows
 
 PARTS = ("push", "floors", "releases", "memory", "steps", "capistrano")
 PUSH_S = 0.7
@@ -141,8 +141,13 @@ def _steps(session: Session) -> list[Unit]:
     guess = (session.runs * 6 + 8) * STEP_S
     route = Route(session.env)
     return [
-        Unit(TOOLS[name].name, guess, partial(step_rows, session, route, name))
+        Unit(
+            f"{TOOLS[name].name}, reuse = {reuse}",
+            guess,
+            partial(step_rows, session, route, name, reuse),
+        )
         for name in TOOLS
+        for reuse in REUSES
     ]
 
 

@@ -104,11 +104,13 @@ class Pip(Tool):
 
 
 TOOLS: dict[str, Tool] = {"npm": Npm(), "pip": Pip()}
+REUSES = ("copy", "share")
+"""How an earlier release's outputs are taken: the default first."""
 PROGRAMS = {"npm": "npm", "pip": "python3"}
 
 
-def step_rows(session: Session, route: Route, name: str) -> Iterator[Row]:
-    """Yield the rows of one tool.
+def step_rows(session: Session, route: Route, name: str, reuse: str) -> Iterator[Row]:
+    """Yield the rows of one tool, its outputs reused in that way.
 
     Raises:
         Unavailable: it is not installed, or its registry cannot be reached.
@@ -120,22 +122,24 @@ def step_rows(session: Session, route: Route, name: str) -> Iterator[Row]:
         session.progress.say(f"{tool.name}: making a lock file")
         project = _project(tool, here, session.env)
         rivals = _rivals(tool)
-        site = make_site(here / "work.git", FILES, session.env, _files(tool, project))
+        others = _files(tool, project, reuse)
+        site = make_site(here / "work.git", FILES, session.env, others)
         contest = Contest(session, site, route, rivals)
         for case, samples in _measured(contest, tool, project).items():
-            yield Row("steps", route.name, FILES, f"{name}-{case}", samples)
+            yield Row("steps", route.name, FILES, f"{name}-{reuse}-{case}", samples)
 
 
 def _rivals(tool: Tool) -> dict[str, Rival]:
     return {"gitdeploy": GitDeploy(), "hook": HandWritten(step=tool.command)}
 
 
-def _files(tool: Tool, project: Mapping[str, bytes]) -> dict[str, bytes]:
+def _files(tool: Tool, project: Mapping[str, bytes], reuse: str) -> dict[str, bytes]:
     step = {
         "name": "dependencies",
         "run": tool.command,
         "inputs": list(tool.inputs),
         "outputs": [tool.output],
+        "reuse": reuse,
     }
     lines = (f"{key} = {json.dumps(value)}\n" for key, value in step.items())
     text = f"{KEEP}\n[[build.steps]]\n{''.join(lines)}"

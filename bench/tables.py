@@ -180,11 +180,11 @@ def _steps(results: Results) -> Table:
     headings += [("wall", "ratio"), ("CPU", "ratio"), ("wall, s", "command alone")]
     table = Table("A real dependency step, beside a hook that always runs it", headings)
     for row in results.of("steps"):
-        tool, case = row.case.split("-")
+        tool, reuse, case = row.case.split("-")
         both = [_spread(name, wall)(row) for name in ("gitdeploy", "hook")]
         ratios = [_ratio("gitdeploy", "hook", value)(row) for value in (wall, cpu)]
         alone = number(row.middle("alone", wall))
-        what = f"{TOOLS[tool].name}, {STEP_CASES[case]}"
+        what = f"{TOOLS[tool].name}, reuse = {reuse}, {STEP_CASES[case]}"
         table.rows.append([what, *both, *ratios, alone])
     return table
 
