@@ -16,7 +16,7 @@ from gitdeploy.system import files
 from gitdeploy.system.git import Git
 from gitdeploy.system.process import CommandFailed
 
-__all__ = ["check_out", "check_out_some"]
+__all__ = ["check_out", "check_out_some", "converted", "written"]
 
 _SETTINGS: Final = (
     "checkout.workers=0",  # as many as there are processors
@@ -32,6 +32,16 @@ _SETTINGS: Final = (
 )
 
 _BESIDE: Final = ".gitdeploy-checkout"
+_INDEX: Final = "gitdeploy.index"
+
+_NO: Final = (b"unspecified", b"unset")
+_CONVERTING: Final = {
+    "eol": (*_NO, b"lf"),
+    "filter": _NO,
+    "ident": _NO,
+    "working-tree-encoding": _NO,
+}
+"""Attributes, with the values by which a file is what its blob is."""
 
 
 def check_out(git: Git, tree: str, destination: Path, *, path: str = ".") -> None:
@@ -53,7 +63,7 @@ def check_out(git: Git, tree: str, destination: Path, *, path: str = ".") -> Non
     """
     work_tree = destination if path == "." else destination / _BESIDE
     files.make_directory(work_tree)
-    with _index(git) as index:
+    with _index(git.directory / _INDEX) as index:
         if path == ".":
             _git(git, index, work_tree, "read-tree", "--reset", "-u", tree)
             return
@@ -89,25 +99,100 @@ def check_out_some(
     Raises:
         ReleaseFailed: As `check_out`.
     """
-    prefix = b"" if path == "." else os.fsencode(path) + b"/"
-    those = [(name, prefix + name, file) for name, file in wanted]
-    listed = [*attributes, *((p, file) for _, p, file in those)]
-    work_tree = destination / _BESIDE
-    files.make_directory(work_tree)
-    with _index(git) as index:
-        lines = (b"%o %b\t%b\0" % (f.mode, f.id.hex().encode(), n) for n, f in listed)
-        info = ("update-index", "-z", "--index-info")
-        _git(git, index, work_tree, *info, stdin=b"".join(lines))
-        _write(git, index, work_tree, b"".join(b"%b\0" % p for _, p, _ in those))
-    for name, written, _ in those:
-        files.rename(work_tree / os.fsdecode(written), destination / os.fsdecode(name))
-    files.remove_tree(work_tree)
+    with written(
+        git, wanted, destination / _BESIDE, attributes=attributes, path=path
+    ) as found:
+        for name, place in found.items():
+            files.rename(place, destination / os.fsdecode(name))
 
 
 @contextmanager
-def _index(git: Git) -> Iterator[Path]:
+def written(
+    git: Git,
+    wanted: Iterable[tuple[bytes, File]],
+    work_tree: Path,
+    *,
+    attributes: Iterable[tuple[bytes, File]],
+    path: str = ".",
+) -> Iterator[dict[bytes, Path]]:
+    """Let git write some files of a tree for the body; give where each of them is.
+
+    Args:
+        git: As `check_out_some`.
+        wanted: As `check_out_some`.
+        work_tree: A directory that nobody else uses; what a crash left there goes.
+        attributes: As `check_out_some`.
+        path: As `check_out_some`.
+
+    Changes: `work_tree` and an index beside it; both are gone afterwards.
+
+    Raises:
+        ReleaseFailed: As `check_out`.
+    """
+    those = {name: (_prefix(path) + name, file) for name, file in wanted}
+    with _scratch(git, work_tree, [*attributes, *those.values()]) as index:
+        _write(git, index, work_tree, _listed(place for place, _ in those.values()))
+        yield {
+            name: work_tree / os.fsdecode(place) for name, (place, _) in those.items()
+        }
+
+
+def converted(
+    git: Git,
+    names: Iterable[bytes],
+    work_tree: Path,
+    *,
+    attributes: Iterable[tuple[bytes, File]],
+    path: str = ".",
+) -> set[bytes]:
+    """Return which files git may write otherwise than their blobs are.
+
+    The arguments are those of `written`, but for the files: only their paths count.
+
+    Source:
+        gitattributes(5); no other attribute changes what is checked out here.
+    """
+    prefix = _prefix(path)
+    with _scratch(git, work_tree, attributes) as index:
+        ask = ("check-attr", "--cached", "-z", "--stdin", *_CONVERTING)
+        stdin = _listed(prefix + name for name in names)
+        answers = _git(git, index, work_tree, *ask, stdin=stdin).split(b"\0")
+    triples = zip(answers[::3], answers[1::3], answers[2::3], strict=False)
+    return {
+        name.removeprefix(prefix)
+        for name, attribute, value in triples
+        if value not in _CONVERTING[attribute.decode()]
+    }
+
+
+@contextmanager
+def _scratch(
+    git: Git, work_tree: Path, listed: Iterable[tuple[bytes, File]]
+) -> Iterator[Path]:
+    """Give an index of some files, and make the directory they can be written to."""
+    lines = (b"%o %b\t%b\0" % (f.mode, f.id.hex().encode(), name) for name, f in listed)
+    files.remove_tree(work_tree)  # of one that was killed
+    files.make_directory(work_tree)
+    try:
+        with _index(work_tree.with_name(f"{work_tree.name}.index")) as index:
+            info = ("update-index", "-z", "--index-info")
+            _git(git, index, work_tree, *info, stdin=b"".join(lines))
+            yield index
+    finally:
+        files.remove_tree(work_tree)
+
+
+def _prefix(path: str) -> bytes:
+    return b"" if path == "." else os.fsencode(path) + b"/"
+
+
+def _listed(names: Iterable[bytes]) -> bytes:
+    return b"".join(b"%b\0" % name for name in names)
+
+
+@contextmanager
+def _index(index: Path) -> Iterator[Path]:
     """Give the place of an index that is gone afterwards."""
-    index = git.directory / "gitdeploy.index"
     _remove(index)  # of one that was killed
     try:
         yield index

@@ -70,6 +70,11 @@ class Layout(Struct, frozen=True):
         return self.home / "manifests"
 
     @property
+    def scratch(self) -> Path:
+        """What `verify` lets git write, to compare it; gone afterwards."""
+        return self.releases / ".verify"
+
+    @property
     def ledger(self) -> Path:
         """The SQLite file."""
         return self.home / "ledger.db"

@@ -3,6 +3,7 @@
 Whoever makes the next release reads from it what did not change; pure.
 """
 
+import os
 from collections.abc import Iterable, Iterator
 from typing import Final, TypeAlias
 
@@ -18,6 +19,7 @@ __all__ = [
     "decode",
     "encode",
     "joined",
+    "stamp_of",
 ]
 
 _VERSION: Final = 1
@@ -25,6 +27,11 @@ _VERSION: Final = 1
 
 Stamp: TypeAlias = tuple[int, int, int, int]
 """Inode, size in bytes, time of change in ns, mode: as lstat(2) has them."""
+
+
+def stamp_of(status: os.stat_result) -> Stamp:
+    """Return what tells that a file was not touched, as far as its looks tell."""
+    return status.st_ino, status.st_size, status.st_mtime_ns, status.st_mode
 
 
 class File(msgspec.Struct, array_like=True, frozen=True, gc=False):

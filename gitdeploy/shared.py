@@ -7,6 +7,7 @@ from pathlib import Path
 from gitdeploy.config import Shared
 from gitdeploy.errors import ReleaseFailed
 from gitdeploy.system import files
+from gitdeploy.system.below import link_below
 
 __all__ = ["link_shared", "targets", "way_out"]
 
@@ -107,7 +108,7 @@ def _seed_file(committed: Path, shared: Path) -> None:
 
 def _link(release: Path, path: str, target: str) -> None:
     try:
-        files.link_below(release, path, target)
+        link_below(release, path, target)
     except NotADirectoryError as error:
         raise ReleaseFailed(
             f"shared path {path}: a part of it is a file or a link in this commit"

@@ -11,7 +11,7 @@ from gitdeploy.system import files
 from gitdeploy.system.git import DURABLE, Git, make_repository
 from gitdeploy.system.process import CommandFailed, TookTooLong
 
-__all__ = ["mirrored", "urls"]
+__all__ = ["mirror_of", "mirrored", "urls"]
 
 _URL: Final = re.compile(r"(?P<protocol>[a-z][a-z0-9+.-]*)://", re.ASCII)
 _SCP_LIKE: Final = re.compile(r"[^/:-][^/:]*:", re.ASCII)
@@ -70,7 +70,7 @@ def mirrored(
         ReleaseFailed: The URL is not allowed, or what it leads to lacks the commit.
     """
     _check(url, protocols)
-    place = modules / hashlib.sha256(url.encode("utf-8", "surrogateescape")).hexdigest()
+    place = _place(url, modules)
     git = git_in(place)
     if not (place / "HEAD").exists():
         files.make_directory(modules)
@@ -83,6 +83,18 @@ def mirrored(
             hint="push the submodule's commit to where .gitmodules says it is",
         )
     return git
+
+
+def mirror_of(
+    url: str, commit: str, *, modules: Path, git_in: Callable[[Path], Git]
+) -> Git | None:
+    """Return git in the mirror of `url`, if it has `commit`; nothing is fetched."""
+    git = git_in(_place(url, modules))
+    return git if (git.directory / "HEAD").exists() and _has(git, commit) else None
+
+
+def _place(url: str, modules: Path) -> Path:
+    return modules / hashlib.sha256(url.encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def _check(url: str, protocols: Collection[str]) -> None:

@@ -7,18 +7,19 @@ not what its commit has any more, and is left to be written.
 import errno
 import os
 import stat
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, TypeAlias
 
 import msgspec
 
-from gitdeploy.manifest import File, Folder, Stamp, joined
+from gitdeploy.manifest import File, Folder, Stamp, joined, stamp_of
 from gitdeploy.system import files
 
 __all__ = [
     "Folders",
+    "edited",
     "forget",
     "in_common",
     "keep",
@@ -27,6 +28,7 @@ __all__ = [
     "touched",
     "unstamped",
     "unwritten",
+    "vouch",
 ]
 
 Folders: TypeAlias = dict[bytes, Folder]
@@ -97,7 +99,7 @@ def _shared(file: File, source: int, destination: int, *, clones: bool) -> File:
     """Share a file that is as it was stamped; return it with its stamp, or without."""
     try:
         status = os.stat(file.name, dir_fd=source, follow_symlinks=False)
-        if _stamp(status) != file.stamp or not _may_be_shared(status, clones=clones):
+        if stamp_of(status) != file.stamp or not _may_be_shared(status, clones=clones):
             return _unstamped(file)
         share = files.clone_file if clones else files.link_file
         share(file.name, file.name, source_in=source, destination_in=destination)
@@ -190,10 +192,21 @@ def touched(directory: Path, folders: Folders) -> Iterator[tuple[bytes, File, bo
     """
     for path, folder in folders.items():
         for file, status in _statuses(directory / os.fsdecode(path), folder):
-            if file.stamp and (status is None or _stamp(status) != file.stamp):
+            if file.stamp and (status is None or stamp_of(status) != file.stamp):
                 same = status is not None and status.st_ino == file.stamp[0]
                 elsewhere = same and status is not None and status.st_nlink > 1
                 yield joined(path, file.name), file, elsewhere
+
+
+def edited(directory: Path, folders: Mapping[bytes, Folder]) -> Iterator[bytes]:
+    """Yield the path of each file whose size, time or mode is not as it was stamped.
+
+    Another inode alone is no edit: a directory that was copied has them all anew.
+    """
+    for path, folder in folders.items():
+        for file, status in _statuses(directory / os.fsdecode(path), folder):
+            if file.stamp and (not status or stamp_of(status)[1:] != file.stamp[1:]):
+                yield joined(path, file.name)
 
 
 def _statuses(
@@ -206,21 +219,27 @@ def _statuses(
         return [(file, None) for file in folder.files]
 
 
-def forget(folders: Folders, paths: Collection[bytes]) -> Folders:
+def forget(folders: Folders, paths: Iterable[bytes]) -> Folders:
     """Return folders where the files at some paths have no stamp."""
-    ours = {path.rpartition(b"/")[0] for path in paths}
+    return vouch(folders, dict.fromkeys(paths))
+
+
+def vouch(folders: Folders, stamps: Mapping[bytes, Stamp | None]) -> Folders:
+    """Return folders where the files at some paths have these stamps."""
+    ours = {path.rpartition(b"/")[0] for path in stamps}
     return {
-        path: _holding(
-            folder,
-            [
-                _unstamped(file) if joined(path, file.name) in paths else file
-                for file in folder.files
-            ],
-        )
+        path: _holding(folder, [_vouched(path, file, stamps) for file in folder.files])
         if path in ours
         else folder
         for path, folder in folders.items()
     }
+
+
+def _vouched(folder: bytes, file: File, stamps: Mapping[bytes, Stamp | None]) -> File:
+    path = joined(folder, file.name)
+    if path not in stamps:
+        return file
+    return File(file.name, file.mode, file.id, stamps[path])
 
 
 def _status(file: File, directory: int) -> os.stat_result | None:
@@ -230,13 +249,9 @@ def _status(file: File, directory: int) -> os.stat_result | None:
         return None
 
 
-def _stamp(status: os.stat_result) -> Stamp:
-    return status.st_ino, status.st_size, status.st_mtime_ns, status.st_mode
-
-
 def _stamped(file: File, directory: int) -> File:
     status = os.stat(file.name, dir_fd=directory, follow_symlinks=False)
-    return File(file.name, file.mode, file.id, _stamp(status))
+    return File(file.name, file.mode, file.id, stamp_of(status))
 
 
 def _unstamped(file: File) -> File:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from gitdeploy.system import files, removal
+from gitdeploy.system.below import link_below
 
 NOBODY = 65534
 
@@ -275,7 +276,7 @@ def test_a_link_as_the_top_is_removed_and_not_followed(tmp_path):
 
 
 def test_a_link_is_put_below_with_its_parents(tmp_path):
-    files.link_below(tmp_path, "a/b/link", "../../target")
+    link_below(tmp_path, "a/b/link", "../../target")
     assert os.readlink(tmp_path / "a/b/link") == "../../target"
 
 
@@ -292,7 +293,7 @@ def test_whatever_has_the_name_is_replaced(tmp_path, outside, there):
             place.symlink_to(outside)
         case "dangling":
             place.symlink_to("nowhere")
-    files.link_below(tmp_path, "a/name", "target")
+    link_below(tmp_path, "a/name", "target")
     assert os.readlink(place) == "target"
 
 
@@ -308,14 +309,14 @@ def test_a_parent_that_is_no_directory_is_refused(tmp_path, outside, relative, k
             way.write_text("")
     opened = os.listdir("/proc/self/fd")
     with pytest.raises(NotADirectoryError):
-        files.link_below(base, relative, "target")
+        link_below(base, relative, "target")
     assert len(os.listdir("/proc/self/fd")) == len(opened)
 
 
 def test_a_base_that_is_a_link_is_refused(tmp_path, outside):
     (tmp_path / "base").symlink_to(outside)
     with pytest.raises(NotADirectoryError):
-        files.link_below(tmp_path / "base", "link", "target")
+        link_below(tmp_path / "base", "link", "target")
 
 
 # --- copy and move ----------------------------------------------------------
@@ -452,7 +453,7 @@ def test_no_descriptor_stays_open(tmp_path):
     (tmp_path / "a").mkdir()
     before = len(os.listdir("/proc/self/fd"))
     files.write_whole(tmp_path / "file", b"x")
-    files.link_below(tmp_path, "a/b/c", "x")
+    link_below(tmp_path, "a/b/c", "x")
     files.sync_directory(tmp_path)
     files.sync_filesystems([tmp_path])
     files.remove_tree(tmp_path / "a")

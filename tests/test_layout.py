@@ -44,6 +44,7 @@ def test_everything_of_an_app_has_its_place():
         "logs": "shop/logs",
         "modules": "shop/modules",
         "manifests": "shop/manifests",
+        "scratch": "shop/releases/.verify",
         "empty": "shop/empty",
         "ledger": "shop/ledger.db",
         "lock": "shop/lock",

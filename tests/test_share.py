@@ -10,75 +10,10 @@ from pathlib import Path
 import pytest
 from support import process
 from support.disk import xfs
-from support.git import Push, Work
+from support.git import Work
 from support.server import Server
+from support.sharing import ALWAYS, NEVER, STEP, Shop, found_in, same_file
 from support.tools import needs
-
-Found = dict[bytes, tuple[int, bytes]]
-
-ALWAYS = '[checkout]\nshare = "always"\n'
-NEVER = '[checkout]\nshare = "never"\n'
-STEP = "[[build.steps]]\nrun = '''{run}'''\n"
-
-
-class Shop:
-    """An app whose releases can be compared with their commits."""
-
-    def __init__(self, server: Server, work: Work) -> None:
-        self.server = server
-        self.work = work
-
-    def push(self, message: str = "change", /, **files: str | bytes) -> Push:
-        """Commit files and push them; the push may be refused."""
-        if files:
-            self.work.commit(message, **files)
-        return self.work.push("main")
-
-    def stage(self, message: str = "change", /, **files: str | bytes) -> Path:
-        """Commit files, push them, and return the release's directory."""
-        done = self.push(message, **files)
-        assert done.code == 0, done.output
-        return self.live()
-
-    def live(self) -> Path:
-        """Return what is staged."""
-        return (self.server.target / "shop-staging").resolve()
-
-    def release(self, number: int) -> Path:
-        """Return the directory of a release."""
-        (found,) = (self.server.root / "shop/releases").glob(f"{number}-*")
-        return found
-
-    def record(self, number: int) -> Path:
-        """Return the record of a release's files."""
-        return self.server.root / "shop/manifests" / self.release(number).name
-
-    def committed(self, at: Path) -> Found:
-        """Return what git itself makes of HEAD, in a new clone."""
-        shutil.rmtree(at, ignore_errors=True)
-        process.run("git", "clone", "--quiet", self.work.path, at)
-        shutil.rmtree(at / ".git")
-        return found_in(at)
-
-
-def found_in(top: Path) -> Found:
-    """Return every file below: whether it runs or is a link, and its bytes."""
-    found: Found = {}
-    for place, _, names in os.walk(os.fsencode(top)):
-        for name in names:
-            path = os.path.join(place, name)
-            status = os.lstat(path)
-            relative = os.path.relpath(path, os.fsencode(top))
-            if stat.S_ISLNK(status.st_mode):
-                found[relative] = (stat.S_IFLNK, os.readlink(path))
-            else:
-                runs = status.st_mode & 0o111
-                found[relative] = (runs, Path(os.fsdecode(path)).read_bytes())
-    return found
-
-
-def same_file(one: Path, other: Path) -> bool:
-    return one.lstat().st_ino == other.lstat().st_ino
 
 
 @pytest.fixture
@@ -386,6 +321,17 @@ def test_what_the_owner_changes_in_place_is_put_right(shop: Shop, act: str) -> N
     assert all(os.stat(r / "b").st_mode & 0o777 == 0o444 for r in releases)
     shop.work.write("deploy.toml", ALWAYS + STEP.format(run="true"))
     assert (shop.stage(a="y") / "b").read_text() == "shared"
+
+
+def test_what_is_put_right_vouches_for_nothing_else(shop: Shop) -> None:
+    """Not for what a step of that release made of another file."""
+    shop.work.write("deploy.toml", ALWAYS + STEP.format(run="rm -f b; echo my > b"))
+    shop.stage(a="1", b="right", c="c")
+    act = "chmod u+w c; echo mine > c"
+    shop.work.write("deploy.toml", ALWAYS + STEP.format(run=act))
+    assert shop.push(a="2").code == 1
+    shop.work.write("deploy.toml", ALWAYS + STEP.format(run="true"))
+    assert (shop.stage(a="3") / "b").read_text() == "right"
 
 
 def test_what_is_seeded_from_a_shared_file_can_be_written_to(shop: Shop) -> None:

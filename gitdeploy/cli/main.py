@@ -14,7 +14,7 @@ __all__ = ["VERBS", "gitdeploy", "main"]
 
 VERBS: Final[Mapping[str, tuple[str, ...]]] = {
     "Begin": ("setup", "demo", "completion"),
-    "Look": ("status", "releases", "history", "logs", "plan"),
+    "Look": ("status", "releases", "history", "logs", "plan", "verify"),
     "Act": ("rollback", "rollforward", "release", "deploy", "redeploy", "cancel"),
     "Keep": ("lock", "unlock", "env", "pin", "prune", "doctor", "repair"),
 }

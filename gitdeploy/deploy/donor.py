@@ -20,6 +20,7 @@ __all__ = [
     "Donor",
     "find_donor",
     "read_manifest",
+    "rewrite_manifest",
     "rules_of",
     "way_of",
     "without_touched",
@@ -65,6 +66,13 @@ def write_manifest(app: App, release: Release, record: Manifest) -> None:
     """Keep the record of a release's files; durable once the disk is synced."""
     files.make_directory(app.layout.manifests)
     files.write(app.layout.manifest(release.name), manifest.encode(record))
+
+
+def rewrite_manifest(app: App, release: Release, record: Manifest) -> None:
+    """Replace the record of a release that is ready: readers see old or new."""
+    files.make_directory(app.layout.manifests)
+    place = app.layout.manifest(release.name)
+    files.write_whole(place, manifest.encode(record), durable=False)
 
 
 def without_touched(directory: Path, record: Manifest) -> Manifest:

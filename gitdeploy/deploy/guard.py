@@ -12,10 +12,10 @@ from typing import Final
 import msgspec
 
 from gitdeploy import unchanged
-from gitdeploy.checkout import check_out_some
 from gitdeploy.deploy.app import App
-from gitdeploy.deploy.donor import read_manifest, write_manifest
-from gitdeploy.deploy.gitattributes import attribute_files
+from gitdeploy.deploy.donor import read_manifest, rewrite_manifest
+from gitdeploy.deploy.parts import part_of
+from gitdeploy.deploy.restore import restore
 from gitdeploy.errors import ReleaseFailed
 from gitdeploy.manifest import File, Manifest
 from gitdeploy.model import Release
@@ -73,10 +73,8 @@ def _restore(
     ]
     if not wanted or release.tree is None:
         return
-    directory, path, folders = app.directory(release), record.path, record.folders
-    attributes = attribute_files(app, release.tree, path, folders)
-    git = app.repository.git
-    check_out_some(git, wanted, directory, attributes=attributes, path=path)
-    folders = unchanged.forget(folders, {path for path, _ in wanted})
-    folders = unchanged.stamp(directory, folders, read_only=True)
-    write_manifest(app, release, msgspec.structs.replace(record, folders=folders))
+    part = part_of(app, release.tree, record.path, record.folders)
+    given = restore(app, release, part, wanted, read_only=True)
+    folders = unchanged.forget(record.folders, (path for path, _ in wanted))
+    folders = unchanged.vouch(folders, given)
+    rewrite_manifest(app, release, msgspec.structs.replace(record, folders=folders))

@@ -17,7 +17,7 @@ from gitdeploy.errors import ReleaseFailed
 from gitdeploy.lock import holder, waiting
 from gitdeploy.model import CHAINS, ChainName, Deployment, Entry, Release
 
-__all__ = ["Shape", "history", "plan", "releases", "status"]
+__all__ = ["Shape", "history", "places", "plan", "releases", "status"]
 
 Shape: TypeAlias = dict[str, Any]
 """What `--json` prints; see DESIGN, section 9."""
@@ -107,7 +107,7 @@ def _held(app: App, refs: set[str]) -> dict[str, str | None]:
 
 def releases(app: App) -> Shape:
     """Return every release there ever was, newest first; pruned ones too."""
-    on = _places(app)
+    on = places(app)
     return {
         "app": app.name,
         "releases": [
@@ -117,7 +117,7 @@ def releases(app: App) -> Shape:
     }
 
 
-def _places(app: App) -> dict[int, list[str]]:
+def places(app: App) -> dict[int, list[str]]:
     """Return the positions that links show, by release: `prod-1`."""
     places: dict[int, list[str]] = {}
     for chain in CHAINS:

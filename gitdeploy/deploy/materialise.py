@@ -3,7 +3,6 @@
 What an earlier release has as well is shared with it; git writes the rest.
 """
 
-import posixpath
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from gitdeploy.deploy.app import App
 from gitdeploy.deploy.attempt import Wanted
 from gitdeploy.deploy.donor import Donor, find_donor, rules_of, way_of
 from gitdeploy.deploy.gitattributes import attribute_files, fingerprint
+from gitdeploy.deploy.parts import deployed_tree, submodule_path
 from gitdeploy.deploy.report import Report
 from gitdeploy.deploy.room import check_room
 from gitdeploy.errors import ReleaseFailed
@@ -76,7 +76,7 @@ def _inspected(app: App, wanted: Wanted, donor: Donor | None, rules: str) -> Ins
     same_rules = donor is not None and donor.manifest.rules == rules
     return inspect(
         app.repository.git,
-        _deployed_tree(app, wanted),
+        deployed_tree(app, wanted.tree, wanted.config),
         app.server.limits,
         shared=(*shared.files, *shared.dirs),
         before=donor.manifest if donor and same_rules else None,
@@ -112,18 +112,6 @@ def _said(files: int, written: int, donor: Donor | None) -> str:
     return f"{written:,} of {count(files, 'file')} changed"
 
 
-def _deployed_tree(app: App, wanted: Wanted) -> str:
-    path = wanted.config.checkout.path
-    if path == ".":
-        return wanted.tree
-    if app.repository.type_at(wanted.tree, path) != "tree":
-        raise ReleaseFailed(
-            f"checkout.path: {path!r} is not a directory in this commit",
-            hint="[checkout] path  in deploy.toml names the folder to deploy",
-        )
-    return app.repository.id_at(wanted.tree, path) or wanted.tree
-
-
 def _mount_submodules(
     app: App, wanted: Wanted, inspection: Inspection, directory: Path
 ) -> Inspection:
@@ -137,7 +125,7 @@ def _mount_submodules(
     known = urls(app.repository.git, wanted.tree)
     so_far = inspection
     for submodule in inspection.submodules:
-        path = posixpath.normpath(f"{wanted.config.checkout.path}/{submodule.path}")
+        path = submodule_path(wanted.config, submodule.path)
         if path not in known:
             raise ReleaseFailed(f".gitmodules does not say where {path!r} comes from")
         mirror = mirrored(

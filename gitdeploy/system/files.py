@@ -1,6 +1,7 @@
 """Every call that changes the disk, so that each can be made to fail in a test.
 
-Those of `remove_tree` are next door, in `removal`.
+Those of `remove_tree` are next door, in `removal`, and in `below` those that must
+follow no link on their way.
 
 What is written is complete before its name appears: beside, sync, rename, sync the
 directory (rename(2), fsync(2)). Nothing here follows a link or recurses.
@@ -23,7 +24,6 @@ __all__ = [
     "copy",
     "copy_tree",
     "create_whole",
-    "link_below",
     "link_file",
     "make_directory",
     "make_read_only",
@@ -356,28 +356,6 @@ def copy_tree(
     process.run([*argv, str(source), str(destination)], env=environment)
 
 
-def link_below(base: Path, relative: str, target: str) -> None:
-    """Put a link at `base/relative`, in place of whatever is there.
-
-    Missing parents are made. A parent that is a link is not followed: a commit
-    could point it outside the release (openat(2), O_NOFOLLOW).
-
-    Raises:
-        NotADirectoryError: A parent is a file or a link.
-    """
-    *parents, name = relative.split("/")
-    fd = os.open(base, _DIRECTORY)
-    try:
-        for parent in parents:
-            inner = _open_or_make(parent, fd)
-            os.close(fd)
-            fd = inner
-        remove(base / relative)
-        os.symlink(target, name, dir_fd=fd)
-    finally:
-        os.close(fd)
-
-
 def occupy(path: Path, size_bytes: int) -> None:
     """Let a file hold space of the disk, whatever stands in it (posix_fallocate(3))."""
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -419,11 +397,3 @@ def sync_filesystems(paths: Iterable[Path]) -> None:
 def _children(directory: Path) -> list[os.DirEntry[str]]:
     with os.scandir(directory) as entries:
         return list(entries)
-
-
-def _open_or_make(name: str, parent: int) -> int:
-    try:
-        return os.open(name, _DIRECTORY, dir_fd=parent)
-    except FileNotFoundError:
-        os.mkdir(name, dir_fd=parent)
-        return os.open(name, _DIRECTORY, dir_fd=parent)

@@ -2,9 +2,22 @@
 
 import fcntl
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["hold", "is_held", "try_to_hold"]
+__all__ = ["held", "hold", "is_held", "try_to_hold"]
+
+
+@contextmanager
+def held(path: Path) -> Iterator[None]:
+    """Hold a file or directory, which exists, for the body; wait for who holds it."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        hold(fd)
+        yield
+    finally:
+        os.close(fd)
 
 
 def hold(fd: int) -> None:

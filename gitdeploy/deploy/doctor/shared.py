@@ -13,6 +13,7 @@ from gitdeploy.deploy.report import Report
 from gitdeploy.model import CHAINS, ChainName, Entry
 from gitdeploy.shared import targets, way_out
 from gitdeploy.system import files
+from gitdeploy.system.below import link_below
 
 __all__ = ["findings"]
 
@@ -107,7 +108,7 @@ def _relink(
     _app: App, _report: Report, *, directory: Path, path: str, target: str
 ) -> None:
     if not os.path.lexists(directory / path) or (directory / path).is_symlink():
-        files.link_below(directory, path, target)
+        link_below(directory, path, target)
 
 
 def _make(_app: App, _report: Report, *, place: Path) -> None:
