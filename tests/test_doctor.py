@@ -463,6 +463,25 @@ def test_releases_that_are_all_gone_are_not_forgotten(shop: Shop) -> None:
     assert shop.findings() == []
 
 
+def test_a_live_release_that_was_edited_is_for_verify_to_look_at(shop: Shop) -> None:
+    """By its looks alone, so that the doctor stays quick; a touched one is told too."""
+    page, staged = shop.release(1) / "index.html", shop.release(3) / "index.html"
+    page.chmod(0o644)
+    page.write_text("mine")
+    os.utime(staged, (1, 1))
+    found = shop.findings("--fix")
+    assert [finding["name"] for finding in found] == ["release-edited"] * 2
+    assert "index.html" in found[0]["what"]
+    assert found[0]["means"].startswith("visitors of shop may get something else")
+    assert found[0]["mend"] == "gitdeploy verify shop 1"
+    assert code(shop.server, "verify", "shop", "1") == 4
+    assert "3 --fix" not in shop.server.gitdeploy("verify", "shop", "3").stdout
+    shop.server.gitdeploy("verify", "shop", "--fix")
+    assert shop.findings() == []
+    assert page.read_text() == "one"
+    shop.push_goes_on()
+
+
 def test_a_clock_that_was_set_back_loses_nothing_and_is_told(shop: Shop) -> None:
     """Order goes by number; it stays a finding until the time has come."""
     shop.sql("UPDATE deployment SET started = '2999-01-01T00:00:00Z'")

@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from gitdeploy.deploy.app import App
 from gitdeploy.deploy.doctor import (
+    edited,
     ledger,
     links,
     machine,
@@ -180,10 +181,11 @@ _LOOKS: Final[tuple[Look, ...]] = (
     # the first ones need the repository
     unfinished.findings,
     shared.findings,
+    edited.findings,
     links.published_findings,
     releases.findings,
     releases.pruned_findings,
     links.findings,
 )
-_NEEDS_REPOSITORY: Final = 3
+_NEEDS_REPOSITORY: Final = 4
 _PASSING: Final = (unfinished.findings, releases.pruned_findings)
