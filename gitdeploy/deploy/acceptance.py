@@ -72,12 +72,19 @@ class Gate:
     def check(self, updates: Sequence[RefUpdate]) -> None:
         """See `Acceptance`."""
         if objection := self._repository.objection(updates):
-            moved_on = self._moved_on(updates)
-            raise RefsMoved(moved_on) if moved_on else objection
+            raise self._in_words(objection, updates)
 
     def accept(self, updates: Sequence[RefUpdate]) -> None:
         """See `Acceptance`."""
-        self._repository.move(updates, why="push")
+        try:
+            self._repository.move(updates, why="push")
+        except RefsMoved as error:
+            raise self._in_words(error, updates) from error
+
+    def _in_words(self, said: RefsMoved, updates: Sequence[RefUpdate]) -> RefsMoved:
+        """Return what git said, in better words where the refs have moved on."""
+        moved_on = self._moved_on(updates)
+        return RefsMoved(moved_on) if moved_on else said
 
     def _moved_on(self, updates: Sequence[RefUpdate]) -> str:
         have = self._repository.refs(*(update.ref for update in updates))

@@ -1,7 +1,7 @@
 """What is known about an update: from git once, from the ledger under the lock."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from msgspec import Struct
@@ -12,7 +12,7 @@ from gitdeploy.decide import Content, Facts, RefKind, Refuse, chain_of, classify
 from gitdeploy.deploy.app import App
 from gitdeploy.errors import ConfigError
 from gitdeploy.model import ChainName, RefUpdate
-from gitdeploy.repository import DEPLOY_TOML, Pushed
+from gitdeploy.repository import DEPLOY_TOML, Pushed, subject_of
 
 __all__ = ["Source", "content_id", "gather", "read_source", "read_sources"]
 
@@ -20,6 +20,8 @@ _RECIPE: Final = 1
 """Counts up when the same commit would become a different directory."""
 
 _MOST_TOML_BYTES: Final = 64 * 1024
+_MOST_COMMIT_BYTES: Final = 64 * 1024
+"""Of a larger one the subject is not told."""
 
 
 class Source(Struct, frozen=True):
@@ -34,6 +36,8 @@ class Source(Struct, frozen=True):
     """deploy.toml at that commit; at the old one for a deletion."""
     trouble: Refuse | None = None
     """Why the commit cannot be deployed, found while reading it."""
+    subject: str = ""
+    """Of the commit's message, as it stands; not fit for a terminal yet."""
 
     @property
     def kind(self) -> RefKind:
@@ -47,10 +51,11 @@ class Source(Struct, frozen=True):
 
 
 def read_sources(app: App, updates: Sequence[RefUpdate]) -> list[Source]:
-    """Return what git says about each update, in the same order; two or three gits."""
+    """Return what git says about each update, in the same order; two gits for all."""
     ids = {_looked_at(update) for update in updates}
     pushed = app.repository.pushed(sorted(ids))
-    return [_source(app, update, pushed[_looked_at(update)]) for update in updates]
+    contents = app.repository.contents(sorted(_to_read(pushed.values())))
+    return [_source(update, pushed[_looked_at(update)], contents) for update in updates]
 
 
 def read_source(app: App, ref: str, commit: str) -> Source:
@@ -117,14 +122,30 @@ def _looked_at(update: RefUpdate) -> str:
     return update.old if update.deletes else update.new
 
 
-def _source(app: App, update: RefUpdate, pushed: Pushed) -> Source:
-    config, trouble = _read_config(app, pushed)
+def _to_read(pushed: Iterable[Pushed]) -> set[str]:
+    """Return the objects to be read whole: none that could fill the memory."""
+    found = set()
+    for one in pushed:
+        if one.commit and one.commit_bytes <= _MOST_COMMIT_BYTES:
+            found.add(one.commit)
+        if one.toml and one.toml_type == "blob" and one.toml_bytes <= _MOST_TOML_BYTES:
+            found.add(one.toml)
+    return found
+
+
+def _source(update: RefUpdate, pushed: Pushed, contents: Mapping[str, bytes]) -> Source:
+    config, trouble = _read_config(pushed, contents)
     if update.deletes:
         return Source(update, None, None, None, config)
-    return Source(update, pushed.type, pushed.commit, pushed.tree, config, trouble)
+    subject = subject_of(contents.get(pushed.commit or "", b""))
+    return Source(
+        update, pushed.type, pushed.commit, pushed.tree, config, trouble, subject
+    )
 
 
-def _read_config(app: App, pushed: Pushed) -> tuple[Config, Refuse | None]:
+def _read_config(
+    pushed: Pushed, contents: Mapping[str, bytes]
+) -> tuple[Config, Refuse | None]:
     """Return deploy.toml as the commit has it; the defaults beside a complaint."""
     if pushed.toml is None:
         return DEFAULTS, None
@@ -134,7 +155,7 @@ def _read_config(app: App, pushed: Pushed) -> tuple[Config, Refuse | None]:
     if pushed.toml_bytes > _MOST_TOML_BYTES:
         return DEFAULTS, Refuse(f"{where}: should be at most 64 KiB")
     try:
-        config = parse(app.repository.blob(pushed.toml), where=where)
+        config = parse(contents[pushed.toml], where=where)
     except ConfigError as error:
         return DEFAULTS, Refuse(error.message, error.hint)
     later = unsupported(config)

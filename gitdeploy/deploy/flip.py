@@ -39,8 +39,11 @@ def flip(app: App, event: int, chain: Chain, *, forward: bool, why: str) -> None
     Changes: the ledger, in one transaction; the links; `refs/deploy/*`. A crash in
         between is mended by whoever comes next: see `recover`.
     """
+    published = wanted_refs(app)
     app.ledger.change(event, chain, at=clock.now(), why=why)
-    show(app, forward=forward)
+    _show_links(app, forward=forward)
+    with suppress(OSError, SystemFailed):
+        app.repository.publish(RESERVED, wanted_refs(app), had=published)
 
 
 def check_links(app: App, name: ChainName) -> None:
@@ -73,10 +76,14 @@ def show(app: App, *, forward: bool = True) -> list[str]:
 
     Changes: the links that differ, then the refs that differ. Safe to repeat.
     """
-    changed = links.show(app.public.target, wanted_links(app, forward=forward))
+    changed = _show_links(app, forward=forward)
     with suppress(OSError, SystemFailed):
         publish(app)
     return changed
+
+
+def _show_links(app: App, *, forward: bool) -> list[str]:
+    return links.show(app.public.target, wanted_links(app, forward=forward))
 
 
 def publish(app: App) -> None:

@@ -69,7 +69,7 @@ class Flow:
 
     def _settled(self, attempts: Sequence[Attempt]) -> list[Verdict]:
         for attempt in attempts:
-            self._make_ready(attempt)
+            self._make_ready(attempt, alone=len(attempts) == 1)
             attempt.timings = tuple(self._report.timings)
             if attempt.verdict and len(attempts) > 1:
                 break  # all or none: nothing more needs to be built
@@ -115,17 +115,16 @@ class Flow:
 
     # --- prepare ------------------------------------------------------------------
 
-    def _make_ready(self, attempt: Attempt) -> None:
+    def _make_ready(self, attempt: Attempt, *, alone: bool) -> None:
         """Find or prepare what the decision needs, and write the intent down."""
         wording.introduce(self._app, self._report, attempt)
         if attempt.verdict:
             return
         try:
             check_still_wanted(self._app, attempt.source.config, self._report)
-            self._acceptance.check([attempt.update])
             if chain := reached(attempt.decision):
                 check_links(self._app, chain)
-            self._find_release(attempt)
+            self._find_release(attempt, alone=alone)
             self._intend(attempt)
         except Superseded as error:
             attempt.end("superseded", error.message)
@@ -141,8 +140,14 @@ class Flow:
             if error.release:
                 attempt.release = self._app.ledger.releases.get(error.release)
 
-    def _find_release(self, attempt: Attempt) -> None:
-        """Find the release that an update deploys; prepare it unless there is one."""
+    def _find_release(self, attempt: Attempt, *, alone: bool) -> None:
+        """Find the release that an update deploys; prepare it unless there is one.
+
+        Whether a ref can move git says when it moves; before that it is asked only so
+        that nothing is built in vain, or to tell which of several refs it is.
+        """
+        if not alone:
+            self._acceptance.check([attempt.update])
         if not isinstance(attempt.decision, Deploy):
             return
         chain, source = attempt.decision.chain, attempt.source
@@ -156,6 +161,8 @@ class Flow:
         elif ready and not anew:
             attempt.release = ready[0]
         else:
+            if alone:
+                self._acceptance.check([attempt.update])
             self._leave_to_newer(attempt.update)
             wanted = Wanted.of(source, chain, anew=anew)
             attempt.release = self._prepared(wanted)
@@ -202,9 +209,6 @@ class Flow:
             from_release=was.release if was else None,
             plan=attempt.plan,
         )
-        if name and not attempt.update.deletes:
-            keep = attempt.source.config.releases.keep
-            app.ledger.set_setting("keep", str(keep))
 
     # --- accept and flip ----------------------------------------------------------
 
@@ -213,7 +217,7 @@ class Flow:
         if not any(attempt.verdict for attempt in attempts):
             self._accept(attempts)
         if not any(attempt.verdict for attempt in attempts):
-            self._adopt_head(attempts)
+            self._adopt(attempts)
             return True
         for attempt in attempts:
             if attempt.verdict is None:
@@ -236,8 +240,13 @@ class Flow:
             for attempt in attempts:
                 self._acceptance.take_back(attempt.update)
 
-    def _adopt_head(self, attempts: Sequence[Attempt]) -> None:
+    def _adopt(self, attempts: Sequence[Attempt]) -> None:
+        """Let what was accepted say how much is kept, and what clones check out."""
         for attempt in attempts:
+            if attempt.after and not attempt.update.deletes:
+                keep = attempt.source.config.releases.keep
+                with suppress(SystemFailed):  # the next one says so again
+                    self._app.ledger.set_setting("keep", str(keep))
             if attempt.source.kind is RefKind.STAGE and attempt.update.creates:
                 with suppress(OSError, SystemFailed):  # clones only like it
                     self._app.repository.adopt_head(attempt.update.ref)

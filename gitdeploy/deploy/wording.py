@@ -62,8 +62,7 @@ def outcome(decision: Decision) -> VerdictWord:
 
 def introduce(app: App, report: Report, attempt: Attempt) -> None:
     """Tell which ref of which app comes now."""
-    commit = attempt.source.commit
-    subject = app.repository.commit(commit).subject if commit else ""
+    commit, subject = attempt.source.commit, attempt.source.subject
     report.title(
         app.name,
         attempt.update.short,

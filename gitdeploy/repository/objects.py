@@ -1,19 +1,20 @@
 """What objects the repository has, asked of git's own plumbing; none is written."""
 
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from itertools import dropwhile, takewhile
 from typing import Final, NamedTuple
 
 from msgspec import Struct
 
 from gitdeploy.system.git import Git
 
-__all__ = ["DEPLOY_TOML", "Commit", "Entry", "Objects", "Pushed", "object_of"]
+__all__ = ["DEPLOY_TOML", "Entry", "Objects", "Pushed", "object_of", "subject_of"]
 
 DEPLOY_TOML: Final = "deploy.toml"
 
 _COMMAND_BYTES: Final = 100_000
-_LEADS_AWAY: Final = re.compile(rb"(?:symlink|dangling|loop|notdir) (\d+)")
+_LEADS_AWAY: Final = rb"(?:symlink|dangling|loop|notdir) (\d+)"
 
 
 class Entry(NamedTuple):
@@ -39,14 +40,7 @@ class Pushed(Struct, frozen=True):
     toml_bytes: int = 0
     toml_type: str | None = None
     """blob, where it is a file."""
-
-
-class Commit(Struct, frozen=True):
-    """What people want to know about a commit."""
-
-    id: str
-    subject: str
-    """First line of the message, as it stands; not fit for a terminal yet."""
+    commit_bytes: int = 0
 
 
 class Objects:
@@ -76,14 +70,21 @@ class Objects:
         answers = [object_of(line) for line in self._batch_check(questions)]
         return {id_: _pushed(*answers[n * 4 : n * 4 + 4]) for n, id_ in enumerate(ids)}
 
-    def blob(self, id_: str) -> bytes:
-        """Return a blob's bytes; the caller looked at its size before."""
-        return self.git("cat-file", "blob", id_)
+    def contents(self, ids: Iterable[str]) -> dict[str, bytes]:
+        """Return what each object holds; one git for all of them.
 
-    def commit(self, id_: str) -> Commit:
-        """Return what people want to know about a commit."""
-        subject = self.git("log", "-1", "--no-show-signature", "--format=%s", id_, "--")
-        return Commit(id_, subject.decode("utf-8", "replace").strip())
+        Args:
+            ids: Full ids of objects that are there; the caller looked at their sizes.
+        """
+        questions = "".join(f"{id_}\n" for id_ in ids).encode()
+        rest = self.git("cat-file", "--batch", stdin=questions) if questions else b""
+        found = {}
+        while rest:
+            header, _, rest = rest.partition(b"\n")
+            _, id_, size_bytes = object_of(header.decode())
+            assert id_ is not None
+            found[id_], rest = rest[:size_bytes], rest[size_bytes + 1 :]
+        return found
 
     def type_at(self, tree: str, path: str) -> str | None:
         """Return what lies at `path` in a tree: tree, blob, commit; None: nothing."""
@@ -141,7 +142,7 @@ class Objects:
         found = {}
         for path in asked:
             line, _, said = said.partition(b"\n")
-            if away := _LEADS_AWAY.fullmatch(line):  # git names the place after it
+            if away := re.fullmatch(_LEADS_AWAY, line):  # git names the place after it
                 said = said[int(away[1]) + 1 :]
             elif (id_ := object_of(line.decode("utf-8", "replace"))[1]) is not None:
                 found[path] = id_
@@ -186,6 +187,27 @@ def object_of(line: str) -> tuple[str | None, str | None, int]:
     return type_, id_, int(size)
 
 
+def subject_of(commit: bytes) -> str:
+    """Return the first paragraph of a commit's message in one line, as git log does.
+
+    It stands as it is; it is not fit for a terminal yet.
+
+    Args:
+        commit: The whole object: headers, an empty line, the message.
+    """
+    headers, _, message = commit.partition(b"\n\n")
+    encoding = "utf-8"
+    for line in headers.split(b"\n"):
+        if line.startswith(b"encoding "):  # git-commit(1), i18n.commitEncoding
+            encoding = line.removeprefix(b"encoding ").decode("ascii", "replace")
+    try:
+        text = message.decode(encoding, "replace")
+    except LookupError:  # no encoding that Python knows
+        text = message.decode("utf-8", "replace")
+    lines = (line.rstrip() for line in text.split("\n"))
+    return " ".join(takewhile(bool, dropwhile(lambda line: not line, lines))).strip()
+
+
 def _pushed(
     itself: tuple[str | None, str | None, int],
     commit: tuple[str | None, str | None, int],
@@ -194,4 +216,5 @@ def _pushed(
 ) -> Pushed:
     if commit[0] != "commit":
         return Pushed(itself[0] or "missing", None, None, None)
-    return Pushed(itself[0] or "missing", commit[1], tree[1], *toml[1:], toml[0])
+    kind = itself[0] or "missing"
+    return Pushed(kind, commit[1], tree[1], *toml[1:], toml[0], commit[2])

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Final
 
 from gitdeploy.errors import SystemFailed
@@ -147,29 +148,44 @@ class Refs(Locks):
             return error
         return None
 
-    def publish(self, prefix: str, wanted: Mapping[str, str]) -> None:
+    def publish(
+        self,
+        prefix: str,
+        wanted: Mapping[str, str],
+        *,
+        had: Mapping[str, str] | None = None,
+    ) -> None:
         """Make the refs below `prefix` exactly `wanted`: names to commit ids.
+
+        Args:
+            prefix: `refs/deploy/`.
+            wanted: Names and what they shall hold.
+            had: What they probably hold; then git is asked only where that is wrong.
 
         Changes: the refs that differ. Safe to repeat.
         """
-        have = self.refs(prefix)
+        if had is not None:
+            with suppress(RefsMoved):
+                self._replace(had, wanted)
+                return
+        self._replace(self.refs(prefix), wanted)
+
+    def _replace(self, have: Mapping[str, str], wanted: Mapping[str, str]) -> None:
+        """Make refs that hold `have`, all of which git looks at, hold `wanted`."""
         updates = [
-            RefUpdate(ref, have.get(ref, _NO_ID), id_)
-            for ref, id_ in wanted.items()
-            if have.get(ref) != id_
+            RefUpdate(ref, have.get(ref, _NO_ID), wanted.get(ref, _NO_ID))
+            for ref in sorted({*have, *wanted})
         ]
-        updates += [
-            RefUpdate(ref, id_, _NO_ID)
-            for ref, id_ in have.items()
-            if ref not in wanted
-        ]
-        if updates:
+        if any(update.old != update.new for update in updates):
             self._transaction(updates, "commit", "published")
 
     def _transaction(self, updates: Iterable[RefUpdate], end: str, why: str) -> None:
         words = ["start\0"]
         for update in updates:
-            words += [f"update {update.ref}\0{update.new}\0{update.old}\0"]
+            if update.old == update.new:
+                words += [f"verify {update.ref}\0{update.old}\0"]
+            else:
+                words += [f"update {update.ref}\0{update.new}\0{update.old}\0"]
         words += ["prepare\0", f"{end}\0"]
         try:
             self.unlocked(
