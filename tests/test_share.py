@@ -1,5 +1,6 @@
 """A release shares with an earlier one what did not change, and nothing else."""
 
+import errno
 import os
 import random
 import shutil
@@ -14,6 +15,19 @@ from support.git import Work
 from support.server import Server
 from support.sharing import ALWAYS, NEVER, STEP, Shop, found_in, same_file
 from support.tools import needs
+
+from gitdeploy import unchanged
+from gitdeploy.deploy.app import App
+from gitdeploy.deploy.attempt import Wanted
+from gitdeploy.deploy.facts import read_source
+from gitdeploy.deploy.materialise import materialise
+from gitdeploy.deploy.report import Report
+from gitdeploy.door import surroundings
+from gitdeploy.manifest import Below, File, Folder
+from gitdeploy.system import clock, files
+from gitdeploy.system.client import Client
+
+NOBODY = 65534
 
 
 @pytest.fixture
@@ -56,6 +70,7 @@ def test_a_push_writes_what_changed_and_shares_the_rest(
     assert clones == (any_shop.server.root.parent.name == "xfs")
     assert (first / "b/c").stat().st_mtime_ns == (second / "b/c").stat().st_mtime_ns
     assert os.access(second / "b/c", os.W_OK) or not clones
+    assert "1 of 3 files changed" in any_shop.push(a="once more").output
 
 
 def test_what_differs_in_any_way_is_written_anew(
@@ -131,6 +146,17 @@ def test_attributes_above_the_deployed_folder_count(shop: Shop) -> None:
     assert same_file(third / "page.txt", second / "page.txt")
 
 
+def test_another_folder_has_other_attributes(shop: Shop) -> None:
+    """The same blob by the same name, in a release that was made of elsewhere."""
+    shop.work.write("deploy.toml", '[checkout]\npath = "a"\n')
+    pages = {"a/page.txt": "one\n", "b/page.txt": "one\n"}
+    first = shop.stage(**pages, **{".gitattributes": "a/*.txt text eol=crlf\n"})
+    shop.work.write("deploy.toml", '[checkout]\npath = "b"\n')
+    second = shop.stage("elsewhere", **{"b/other": "x"})
+    assert (first / "page.txt").read_bytes() == b"one\r\n"
+    assert (second / "page.txt").read_bytes() == b"one\n"
+
+
 def test_names_of_any_bytes_are_shared(any_shop: Shop, tmp_path: Path) -> None:
     """A newline, bytes that are no text, and names that look like options."""
     for name in (b"new\nline", b"caf\xe9", b"-rf", b"d\xff/\x1b[2J"):
@@ -181,6 +207,55 @@ def test_a_file_that_somebody_edited_is_not_passed_on(shop: Shop, edit: str) -> 
     second = shop.stage(a="2")
     assert (second / "d/page").read_text() == "right"
     assert (second / "d/page").lstat().st_mode == stat.S_IFREG | 0o444
+
+
+def test_a_file_that_is_somebody_elses_by_now_is_not_passed_on(shop: Shop) -> None:
+    """Its owner may write to it, whatever its mode is now."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can give a file away")
+    first = shop.stage(a="1", theirs="t", ours="o")
+    os.chown(first / "theirs", NOBODY, -1)
+    second = shop.stage(a="2")
+    assert not same_file(first / "theirs", second / "theirs")
+    assert (second / "theirs").stat().st_uid == 0
+    assert same_file(first / "ours", second / "ours")
+
+
+def test_a_file_that_may_be_written_to_gets_no_second_name(shop: Shop) -> None:
+    """As those of a release that was made to share nothing."""
+    shop.work.write("deploy.toml", NEVER)
+    first = shop.stage(a="1")
+    shop.work.remove("deploy.toml")
+    second = shop.stage(b="2")
+    assert not same_file(first / "a", second / "a")
+    assert (second / "a").stat().st_mode & 0o222 == 0
+    third = shop.stage(b="3")
+    assert same_file(second / "a", third / "a")
+
+
+@pytest.mark.parametrize("code", ["EMLINK", "EPERM", "EXDEV", "ENOSPC"])
+def test_a_file_that_can_have_no_more_names_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str
+) -> None:
+    """ext4 lets it have 65,000; a full disk is another matter."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(getattr(errno, code), code)
+
+    source, destination = tmp_path / "source", tmp_path / "destination"
+    source.mkdir()
+    (source / "a").write_text("a")
+    (source / "a").chmod(0o444)
+    file = File(b"a", 0o100644, b"id")
+    wanted = {b"": Folder(b"", Below(), [file], [], [])}
+    had = unchanged.stamp(source, wanted, read_only=True)
+    monkeypatch.setattr(files, "link_file", refuse)
+    if code == "ENOSPC":
+        with pytest.raises(OSError, match=code):
+            unchanged.keep(source, had, destination, wanted, clones=False)
+        return
+    kept = unchanged.keep(source, had, destination, wanted, clones=False)
+    assert [*unchanged.unwritten(kept)] == [(b"a", file)]
 
 
 @pytest.mark.parametrize("record", [None, b"", b"\0" * 4096, "cut", "older"])
@@ -320,7 +395,23 @@ def test_what_the_owner_changes_in_place_is_put_right(shop: Shop, act: str) -> N
     assert [found_in(release) for release in releases] == before
     assert all(os.stat(r / "b").st_mode & 0o777 == 0o444 for r in releases)
     shop.work.write("deploy.toml", ALWAYS + STEP.format(run="true"))
-    assert (shop.stage(a="y") / "b").read_text() == "shared"
+    after = shop.stage(a="y")
+    assert (after / "b").read_text() == "shared"
+    assert same_file(after / "b", releases[-1] / "b")
+
+
+def test_no_step_starts_in_the_moment_of_the_last_file(
+    shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it changes has a later time: the kernel's clock for files ticks slowly."""
+    shop.stage(a="1", b="2")
+    waited: list[int] = []
+    monkeypatch.setattr(clock, "wait_past", waited.append)
+    with App.open(shop.server.root, "shop", surroundings(os.environ), "ada") as app:
+        source = read_source(app, "refs/heads/main", shop.work.head)
+        made = tmp_path / "made"
+        materialise(app, Wanted.of(source, "dev"), made, Report(Client(None)))
+    assert waited == [max(path.stat().st_mtime_ns for path in made.iterdir())]
 
 
 def test_what_is_put_right_vouches_for_nothing_else(shop: Shop) -> None:
