@@ -90,6 +90,7 @@ def test_each_thing_that_matters_gives_another_key(keys: Keys) -> None:
         keys('[build]\nenv = { A = "1" }\n' + LOCK),
         keys('[build]\nenv = { A = "2" }\n' + LOCK),
         keys(f'{LOCK}[chains.prod]\nenv = {{ B = "1" }}\n', "prod"),
+        keys('[checkout]\nshare = "never"\n' + LOCK),
         keys(LOCK + 'tool = "echo"'),
         keys(LOCK + 'tool = "echo 1"'),
         keys(LOCK + 'tool = "echo $A"\n[build.env]\nA = "2"\n'),

@@ -70,9 +70,11 @@ class StepKeys:
             self._before.append(_digest(self._command(step), self._wanted.tree))
             self._open = self._open or step.title
             return Key(None, _why_none(read, missing))
-        parts = [_VERSION, read_only, self._command(step), self._tool(step)]
-        parts += [step.outputs, read.objects, self._shared_content(step), self._before]
-        value = _digest(*parts)
+        share = self._wanted.config.checkout.share  # decides what may be written to
+        value = _digest(
+            *(_VERSION, read_only, share, self._command(step), self._tool(step)),
+            *(step.outputs, read.objects, self._shared_content(step), self._before),
+        )
         self._before.append(value)
         self._made |= set(step.outputs)
         return Key(value, self._remark(read))
