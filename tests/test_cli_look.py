@@ -201,6 +201,7 @@ def test_plan_says_what_a_push_would_do(shop, work):
     assert plan["decision"] == "deploy"
     assert plan["steps"] == ["make it"]
     assert plan["files"] == 3
+    assert plan["changes"] == {"added": 2, "changed": 0, "removed": 0}
     assert plan["prune"] == []
     shown = shop.gitdeploy("plan", "shop", "main").stdout
     assert "make it" in shown

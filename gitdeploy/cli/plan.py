@@ -41,6 +41,9 @@ def _lines(shape: Shape) -> Iterator[tuple[str, str]]:
     if shape["files"] is not None:
         size = human_bytes(shape["size_bytes"])
         yield "checkout", f"{count(shape['files'], 'file')}, {size}"
+    if shape["changes"]:
+        differs = (f"{number:,} {word}" for word, number in shape["changes"].items())
+        yield "of these", f"{', '.join(differs)} since what is live"
     for step in shape["steps"]:
         yield "step", step
     for name in shape["prune"]:

@@ -229,8 +229,21 @@ def _building(app: App, source: Source, decision: Decision) -> Shape:
         "steps": [step.title for step in source.config.build.steps] if builds else [],
         "files": files,
         "size_bytes": size_bytes,
+        "changes": _changes(app, source) if builds else None,
         "trouble": trouble,
     }
+
+
+def _changes(app: App, source: Source) -> dict[str, int] | None:
+    """Return what differs from what is live; None where nothing of git's is."""
+    from gitdeploy.repository.changes import changes
+
+    head = app.ledger.chains.read(source.chain).head if source.chain else None
+    live = app.ledger.releases.get(head.release).tree if head else None
+    if live is None or source.tree is None:
+        return None
+    path = source.config.checkout.path
+    return changes(app.layout.repository, live, source.tree, below=path)
 
 
 def _measured(app: App, source: Source) -> tuple[int, int]:
