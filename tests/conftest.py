@@ -1,6 +1,7 @@
 """The ground that every test stands on; see tests/support for what it offers."""
 
 import os
+import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -15,6 +16,13 @@ from support.sshd import Sshd, running_sshd
 
 SOURCE = Path(__file__).resolve().parent.parent
 REAL_HOMES = real_homes()
+
+# Who starts the tests in the background (`&`, nohup) ignores these, and so would every
+# program that a test starts and interrupts (execve(2)).
+for number in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        mine = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
+        signal.signal(number, mine)
 
 # How fast a machine happens to be is not what a property says.
 hypothesis.settings.register_profile("here", deadline=None)
