@@ -1,5 +1,6 @@
 """Old releases go; what is live, pinned, in use or not ours stays."""
 
+import errno
 import os
 import sys
 
@@ -7,7 +8,7 @@ import pytest
 from support import process
 
 from gitdeploy.deploy.app import App
-from gitdeploy.deploy.prune import prune
+from gitdeploy.deploy.prune import finish_pruning, mark_pruned, prune, to_prune
 from gitdeploy.door import surroundings
 from gitdeploy.ledger import Ledger
 from gitdeploy.system import files
@@ -313,3 +314,22 @@ def test_a_prune_that_was_killed_is_finished_by_the_next_push(
 
 def _interrupted(_path):
     raise KeyboardInterrupt
+
+
+def test_what_cannot_be_removed_keeps_nobody_from_deploying(server, work, monkeypatch):
+    """It is tried again by whoever comes next."""
+    stage(work, "1", "2", "3", "4", "5")
+    with App.open(server.root, "shop", surroundings(os.environ), "ada") as app:
+        gone = to_prune(app, 0)
+        mark_pruned(app, gone)
+        with monkeypatch.context() as patch:
+            patch.setattr(files, "remove_tree", refuse)
+            finish_pruning(app)
+        assert gone
+        assert all(app.directory(release).is_dir() for release in gone)
+        finish_pruning(app)
+        assert not any(app.directory(release).exists() for release in gone)
+
+
+def refuse(path):
+    raise PermissionError(errno.EPERM, "not ours", str(path))

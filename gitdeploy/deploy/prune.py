@@ -6,6 +6,7 @@ long and needs no lock but one of its own: that of the one who removes.
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Final
 
 from gitdeploy.deploy.app import App
@@ -69,10 +70,12 @@ def mark_pruned(app: App, gone: Sequence[Release]) -> None:
 def finish_pruning(app: App) -> None:
     """Go on with what was pruned when somebody died. Safe to repeat.
 
-    Where somebody is removing it just now, nobody has to wait for that one.
+    Where somebody is removing it just now, nobody has to wait for that one; and where
+    it cannot be removed, that keeps nobody from deploying.
     """
     if app.ledger.setting(_REMOVING):
-        remove_pruned(app, wait=False)
+        with suppress(OSError):
+            remove_pruned(app, wait=False)
 
 
 def may_prune(app: App) -> bool:
