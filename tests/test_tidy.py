@@ -26,6 +26,7 @@ def test_what_many_pushes_left_loose_is_packed(
 ) -> None:
     """git does not do it within a push, so somebody has to."""
     server.setup("shop")
+    server.git("config", "receive.unpackLimit", "100")
     ada = make_work("ada", server.url())
     ada.commit("one", a="one")
     assert ada.push("main").code == 0
@@ -62,6 +63,27 @@ def test_a_push_that_leaves_much_loose_is_followed_by_packing(
     while _loose(server) > 100 and time.monotonic() < end:
         time.sleep(0.05)
     assert _loose(server) < 100
+    assert server.link("shop-staging")
+
+
+def test_a_push_that_leaves_many_packs_is_followed_by_one_pack(
+    server: Server, make_work: Callable[..., Work]
+) -> None:
+    """Each push brings a pack; they are put together before they are too many."""
+    server.setup("shop")
+    server.git("config", "gc.pruneExpire", "now")
+    ada = make_work("ada", server.url())
+    ada.commit("one", a="one")
+    repository = Repository(Git(server.repo(), surroundings(os.environ)))
+    packs = server.repo() / "objects" / "pack"
+    for number in range(80):
+        blob = repository.git("hash-object", "-w", "--stdin", stdin=b"%d" % number)
+        repository.git("pack-objects", "-q", str(packs / "pack"), stdin=blob)
+    assert ada.push("main").code == 0
+    until(lambda: len(list(packs.glob("*.pack"))) < 10, "the packs put together")
+    with (server.root / "shop" / "tidying").open() as held:
+        fcntl.flock(held, fcntl.LOCK_SH)
+    assert server.git("fsck", "--full").returncode == 0
     assert server.link("shop-staging")
 
 

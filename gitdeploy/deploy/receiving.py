@@ -55,6 +55,7 @@ _SETTINGS: Final = {
     "receive.fsckObjects": "true",
     "receive.hideRefs": "refs/deploy",  # clients read them, only the server writes
     "receive.keepAlive": "1",
+    "receive.unpackLimit": "1",  # a loose file of 1 GB is mapped whole, a pack is not
     **{f"receive.fsck.{finding}": "warn" for finding in HARMLESS},
     **BOUNDED,
 }

@@ -18,7 +18,7 @@ __all__ = ["is_due", "tidy_in_background"]
 
 # git's own estimate: one of 256 directories counted (git-gc(1), gc.auto).
 _MANY_LOOSE_IN_ONE: Final = 8
-# A larger push adds a pack of its own, of two or three files (gc.autoPackLimit).
+# Each push adds a pack of its own, of two or three files (gc.autoPackLimit).
 _MANY_PACK_FILES: Final = 150
 
 

@@ -39,7 +39,7 @@ class Upkeep(Debris):
     """The upkeep of a bare repository."""
 
     def maintain(self, *, detached: bool = True) -> None:
-        """Pack what many pushes left loose, if it is much.
+        """Pack what many pushes left loose or in packs of their own, if it is much.
 
         git's own way of doing so within a push is switched off: it would hold the
         push up (git-gc(1), gc.auto).
@@ -47,7 +47,11 @@ class Upkeep(Debris):
         Args:
             detached: Whether the packing goes on after the call.
         """
-        settings = (f"gc.auto={_MANY_LOOSE}", f"gc.autoDetach={str(detached).lower()}")
+        settings = (
+            f"gc.auto={_MANY_LOOSE}",
+            f"gc.autoDetach={str(detached).lower()}",
+            "gc.bigPackThreshold=64m",  # a large pack is not written again and again
+        )
         self.git("gc", "--auto", "--quiet", config=settings)
 
     def damage(self, forgiven: Iterable[str]) -> Damage | None:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gitdeploy.door import surroundings
+from gitdeploy.system.git import Git
 from support import process
 from support.git import Work
 from support.server import Server
@@ -166,8 +168,21 @@ def truncate(place: str, size: int) -> Plant:
 
 
 def loose(shop: Shop, name: str) -> Path:
+    """Return the file of an object, taken out of its pack."""
+    _unpack(shop)
     id_ = shop.work.oid(name)
     return shop.repo / "objects" / id_[:2] / id_[2:]
+
+
+def _unpack(shop: Shop) -> None:
+    """Make every object loose; git unpacks only what it has not got in a pack."""
+    for pack in (shop.repo / "objects" / "pack").glob("*.pack"):
+        outside = pack.rename(shop.repo / pack.name)
+        for beside in pack.parent.glob(f"{pack.stem}.*"):
+            beside.unlink()
+        git = Git(shop.repo, surroundings(os.environ))
+        git("unpack-objects", "-q", stdin=outside.read_bytes())
+        outside.unlink()
 
 
 def lose_object(name: str) -> Plant:
