@@ -94,23 +94,43 @@ def test_the_variables_of_a_chain_replace_the_general_ones():
     assert read("build.env.A = '1'\nchains.dev.env = {}").env_for("dev") == {}
 
 
-def test_what_is_not_supported_yet_is_named_by_its_key_path():
+def test_what_cannot_be_done_yet_is_named():
+    assert unsupported(read("[refs]\npreview = ['x-*']")) == ("refs.preview",)
+    assert unsupported(read("[[checks]]\nrun = 'a'\n[refs]\npreview = []")) == ()
+
+
+def test_a_chain_has_its_own_or_the_general_one():
     config = read(
-        "[refs]\npreview = ['x-*']\n[[checks]]\nrun = 'a'\n[[activate]]\nrun = 'a'\n"
-        "[[deactivate]]\nrun = 'a'\n[health]\nurl = 'http://a'\n"
-        "[chains.prod]\nenv = {}\nactivate = []\nhealth = {url = 'http://a'}\n"
-        "[chains.dev]\nchecks = [{run = 'a'}]\n"
+        "[[checks]]\nrun = 'a'\n[[activate]]\nrun = 'a'\n[[deactivate]]\nrun = 'a'\n"
+        "[health]\nurl = 'http://a'\n[build.env]\nA = 'a'\n"
+        "[chains.prod]\nchecks = [{run = 'p'}]\nactivate = []\n"
+        "deactivate = [{run = 'p'}]\nenv = {}\nhealth = {url = 'http://p'}\n"
+        "[chains.dev]\nhealth = 'off'\n"
     )
-    assert unsupported(config) == (
-        "refs.preview",
-        "checks",
-        "activate",
-        "deactivate",
-        "health",
-        "chains.dev.checks",
-        "chains.prod.health",
-    )
-    assert unsupported(read("checks = []\nchains.dev.env = {A = 'b'}")) == ()
+    assert [check.run for check in config.checks_for("dev")] == ["a"]
+    assert [check.run for check in config.checks_for("prod")] == ["p"]
+    assert [step.run for step in config.activate_for("dev")] == ["a"]
+    assert config.activate_for("prod") == ()
+    assert [step.run for step in config.deactivate_for("dev")] == ["a"]
+    assert [step.run for step in config.deactivate_for("prod")] == ["p"]
+    assert config.health_for("dev") is None
+    health = config.health_for("prod")
+    assert health and health.url == "http://p"
+    assert (config.env_for("dev"), config.env_for("prod")) == ({"A": "a"}, {})
+    assert read("[health]\nurl = 'http://a'").health_for("dev")
+
+
+@pytest.mark.parametrize(
+    ("check", "title"),
+    [
+        ("run = 'a\\nb'", "a"),
+        ("serve = 'a'\nurl = '/health'", "/health"),
+        ("serve = 'a'\nurl = '/health'\nname = 'it starts'", "it starts"),
+    ],
+)
+def test_a_check_is_called_by_what_it_asks(check, title):
+    check = check.replace("'a\\nb'", '"a\\nb"')
+    assert read(f"[[checks]]\n{check}").checks[0].title == title
 
 
 def test_a_config_cannot_be_changed():

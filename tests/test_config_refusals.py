@@ -67,8 +67,8 @@ STEP = "[[build.steps]]\nrun = 'a'\n"
         case(
             "an unknown key inside an optional table of a chain",
             "[chains.prod.health]\nurl = 'http://a'\nexpcet = [200]",
-            "chains.prod.health.expcet: should be one of expect, url, within,"
-            " got 'expcet'",
+            "chains.prod.health.expcet: should be one of every, expect, headers,"
+            " healthy_for, redirects, text, timeout, url, watch, within, got 'expcet'",
             "write  expect",
         ),
         case(
@@ -362,6 +362,27 @@ STEP = "[[build.steps]]\nrun = 'a'\n"
             "[[checks]]\nserve = 'a'\nurl = 'http://example.org/'",
             "checks[0].url: should be a path that begins with /,"
             " got 'http://example.org/'",
+        ),
+        case(
+            "an answer expected of a command",
+            "[[checks]]\nrun = 'a'\nexpect = [204]",
+            "checks[0].expect: should be given only where serve is, got it with run",
+        ),
+        case(
+            "a header that would be two",
+            "[[checks]]\nserve = 'a'\nurl = '/'\nheaders = { Host = \"a\\r\\nB: c\" }",
+            "checks[0].headers.'Host': should be printable ASCII characters,"
+            " got 'a\\r\\nB: c'",
+        ),
+        case(
+            "a header with a name that is none",
+            "[health]\nurl = 'http://a'\nheaders = { 'a b' = 'c' }",
+            "health.headers.'a b': should be the name of an HTTP header, got 'a b'",
+        ),
+        case(
+            "healthy for longer than there is time",
+            "[health]\nurl = 'http://a'\nhealthy_for = '30s'",
+            "health.healthy_for: should be shorter than within, got 30 s of 30 s",
         ),
         case(
             "a health check of a file",

@@ -4,22 +4,19 @@
 at the top of this project shows them in use.
 """
 
+from gitdeploy.config.commands import Activation, Command, Run, Step
 from gitdeploy.config.load import parse, unsupported
+from gitdeploy.config.probing import Answer, Check, Health
 from gitdeploy.config.schema import (
     DEFAULTS,
-    Activation,
     Build,
     ChainOverride,
     Chains,
-    Check,
     Checkout,
-    Command,
     Config,
-    Health,
     Refs,
     Releases,
     Shared,
-    Step,
 )
 from gitdeploy.config.server import Limits, ServerConfig, Submodules, parse_server
 from gitdeploy.config.values import Seconds, Size
@@ -27,6 +24,7 @@ from gitdeploy.config.values import Seconds, Size
 __all__ = [
     "DEFAULTS",
     "Activation",
+    "Answer",
     "Build",
     "ChainOverride",
     "Chains",
@@ -38,6 +36,7 @@ __all__ = [
     "Limits",
     "Refs",
     "Releases",
+    "Run",
     "Seconds",
     "ServerConfig",
     "Shared",

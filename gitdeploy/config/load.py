@@ -1,13 +1,9 @@
 """deploy.toml: what it says, and what of it gitdeploy cannot do yet."""
 
-from typing import Final
-
 from gitdeploy.config.reading import read
-from gitdeploy.config.schema import ChainOverride, Config
+from gitdeploy.config.schema import Config
 
 __all__ = ["parse", "unsupported"]
-
-_LATER: Final = ("checks", "activate", "deactivate", "health")
 
 
 def parse(data: bytes, *, where: str) -> Config:
@@ -26,17 +22,6 @@ def parse(data: bytes, *, where: str) -> Config:
 def unsupported(config: Config) -> tuple[str, ...]:
     """Return the key paths used that gitdeploy does not support yet.
 
-    They are in the order of deploy.toml, those of `[chains]` last; empty lists
-    ask for nothing and are not named.
+    Empty lists ask for nothing and are not named.
     """
-    preview = ("refs.preview",) if config.refs.preview else ()
-    return (
-        *preview,
-        *_later("", config),
-        *_later("chains.dev.", config.chains.dev),
-        *_later("chains.prod.", config.chains.prod),
-    )
-
-
-def _later(prefix: str, table: Config | ChainOverride) -> list[str]:
-    return [f"{prefix}{key}" for key in _LATER if getattr(table, key)]
+    return ("refs.preview",) if config.refs.preview else ()

@@ -3,6 +3,7 @@
 A refusal is a `BadValueError` whose `at` says which value.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Final, Protocol
 
@@ -12,6 +13,7 @@ __all__ = [
     "is_url_path",
     "is_web_url",
     "placed",
+    "refuse_bad_headers",
     "refuse_bad_names",
     "refuse_empty",
     "refuse_same_names",
@@ -19,6 +21,7 @@ __all__ = [
 ]
 
 _MOST_COMMANDS: Final = 100
+_TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _OURS: Final = ("GITDEPLOY_", "GIT_")
 
 
@@ -59,6 +62,20 @@ def refuse_bad_names(env: Mapping[str, str]) -> None:
             raise BadValueError(should, shown(name), at=at)
         if "\0" in value:
             raise BadValueError("text without NUL characters", "text with one", at=at)
+
+
+def refuse_bad_headers(headers: Mapping[str, str]) -> None:
+    """Refuse what is no name or value of an HTTP header.
+
+    Source:
+        RFC 9110, sections 5.1 and 5.5.
+    """
+    for name, value in headers.items():
+        at = f".headers.{shown(name)}"
+        if not _TOKEN.fullmatch(name):
+            raise BadValueError("the name of an HTTP header", shown(name), at=at)
+        if not (value.isascii() and value.isprintable()):
+            raise BadValueError("printable ASCII characters", shown(value), at=at)
 
 
 def refuse_too_many(commands: Sequence[object], at: str) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated, Final, Literal, TypeAlias
 
 from msgspec import Meta, field
 
+from gitdeploy.config.commands import Activation, Run, Step
 from gitdeploy.config.paths import (
     FilePath,
     RelativePath,
@@ -15,43 +16,30 @@ from gitdeploy.config.paths import (
     refuse_below,
     refuse_overlap,
 )
+from gitdeploy.config.probing import Check, Health
 from gitdeploy.config.reading import Table
 from gitdeploy.config.rules import (
-    is_url_path,
-    is_web_url,
     placed,
     refuse_bad_names,
-    refuse_empty,
     refuse_same_names,
     refuse_too_many,
 )
-from gitdeploy.config.values import BadValueError, Label, Seconds, shown
+from gitdeploy.config.values import Seconds
 from gitdeploy.model import ChainName
 
 __all__ = [
     "DEFAULTS",
-    "Activation",
     "Build",
     "ChainOverride",
     "Chains",
-    "Check",
     "Checkout",
-    "Command",
     "Config",
-    "Health",
     "Refs",
     "Releases",
     "Shared",
-    "Step",
 ]
 
-Command: TypeAlias = str | tuple[str, ...]
-"""Text goes to `sh -eu`; a list is an argv and sees no shell."""
-
-_TITLE_LENGTH: Final = 40
-
 _Pattern: TypeAlias = Annotated[str, Meta(min_length=1, max_length=255)]
-_Status: TypeAlias = Annotated[int, Meta(ge=100, le=599)]
 
 
 class Refs(Table, frozen=True, kw_only=True):
@@ -94,57 +82,6 @@ class Checkout(Table, frozen=True, kw_only=True):
     """The folder of the repository that is deployed; default `.`, all of it."""
 
 
-class _Run(Table, frozen=True, kw_only=True):
-    """One command that has to succeed."""
-
-    run: Command
-    """What to run, in the release directory. Never empty."""
-    name: Label | None = None
-    """What people call it, 1 to 40 characters; None: see `title`."""
-    timeout_s: Seconds | None = field(name="timeout", default=None)
-    """Seconds until it is killed; None: `[build] timeout`. See `Config.limit_s`."""
-
-    def __post_init__(self) -> None:
-        refuse_empty(self.run, ".run")
-
-    @property
-    def title(self) -> str:
-        """The name, else the first line of `run`, at most 40 characters."""
-        if self.name is not None:
-            return self.name
-        text = self.run if isinstance(self.run, str) else " ".join(self.run)
-        line = text.strip().splitlines()[0]
-        plain = "".join(sign for sign in line if sign.isprintable()) or "command"
-        return (
-            plain if len(plain) <= _TITLE_LENGTH else plain[: _TITLE_LENGTH - 1] + "…"
-        )
-
-
-class Step(_Run, frozen=True, kw_only=True):
-    """[[build.steps]]: one command that makes the release, before it is shown."""
-
-    inputs: tuple[RelativePath, ...] = ()
-    """What it reads, patterns as in `globs`; while it is the same, `outputs` are
-    reused. Default none."""
-    outputs: tuple[RelativePath, ...] = ()
-    """Files and folders it makes. Given together with `inputs`, or neither is."""
-    tool: Command | None = None
-    """What tells the version of what makes `outputs`; None: nothing does."""
-    reuse: Literal["copy", "share", "off"] = "copy"
-    """How `outputs` come from an earlier release; `off`: never. Default copy."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        refuse_empty(self.tool, ".tool")
-        if self.outputs and not self.inputs:
-            raise BadValueError("given where outputs is", "nothing", at=".inputs")
-        if self.inputs and not self.outputs:
-            raise BadValueError("given where inputs is", "nothing", at=".outputs")
-        if self.tool is not None and not self.inputs:
-            raise BadValueError("given only where inputs is", "a command", at=".tool")
-        refuse_overlap(placed(".outputs", self.outputs))
-
-
 class Build(Table, frozen=True, kw_only=True):
     """[build]: the steps that make a release, in order, and what they share."""
 
@@ -163,55 +100,6 @@ class Build(Table, frozen=True, kw_only=True):
         refuse_same_names(self.steps)
 
 
-class Check(Table, frozen=True, kw_only=True):
-    """[[checks]]: what must hold before the flip; either `run` or `serve`."""
-
-    run: Command | None = None
-    """A command that has to succeed in the new release."""
-    serve: Command | None = None
-    """A command that serves the new release on `$PORT` until it was probed."""
-    url: str | None = None
-    """The path probed where `serve` runs, from `/`; None with `run`."""
-    within_s: Seconds = field(name="within", default=Seconds(30))
-    """Seconds until `run` has ended or `serve` has answered; default 30s."""
-
-    def __post_init__(self) -> None:
-        if (self.run is None) == (self.serve is None):
-            got = "neither" if self.run is None else "both"
-            raise BadValueError("a table with either run or serve", got)
-        refuse_empty(self.run, ".run")
-        refuse_empty(self.serve, ".serve")
-        self._refuse_bad_url()
-
-    def _refuse_bad_url(self) -> None:
-        if self.url is None and self.serve is not None:
-            raise BadValueError("given where serve is", "nothing", at=".url")
-        if self.url is not None and self.serve is None:
-            raise BadValueError("given only where serve is", shown(self.url), at=".url")
-        if self.url is not None and not is_url_path(self.url):
-            raise BadValueError("a path that begins with /", shown(self.url), at=".url")
-
-
-class Activation(_Run, frozen=True, kw_only=True):
-    """[[activate]] or [[deactivate]]: a command run around the flip, in the release."""
-
-
-class Health(Table, frozen=True, kw_only=True):
-    """[health]: what is asked after the flip; a wrong answer means flipping back."""
-
-    url: str
-    """What is asked, `http://` or `https://`."""
-    expect: Annotated[tuple[_Status, ...], Meta(min_length=1)] = (200,)
-    """The HTTP status codes that are healthy, 100 to 599; default 200."""
-    within_s: Seconds = field(name="within", default=Seconds(30))
-    """Seconds after the flip until it has to be healthy; default 30s."""
-
-    def __post_init__(self) -> None:
-        if not is_web_url(self.url):
-            should = "a URL that begins with http:// or https://"
-            raise BadValueError(should, shown(self.url), at=".url")
-
-
 class ChainOverride(Table, frozen=True, kw_only=True):
     """[chains.dev] or [chains.prod]: what replaces the general one on that chain."""
 
@@ -221,8 +109,8 @@ class ChainOverride(Table, frozen=True, kw_only=True):
     """Replaces `[[deactivate]]`; None: not replaced."""
     checks: tuple[Check, ...] | None = None
     """Replaces `[[checks]]`; None: not replaced."""
-    health: Health | None = None
-    """Replaces `[health]`; None: not replaced."""
+    health: Health | Literal["off"] | None = None
+    """Replaces `[health]`; `off`: nothing is asked; None: not replaced."""
     env: dict[str, str] | None = None
     """Replaces `[build] env`, all of it; None: not replaced."""
 
@@ -286,13 +174,38 @@ class Config(Table, frozen=True, kw_only=True):
 
     def env_for(self, chain: ChainName) -> dict[str, str]:
         """Return a new dict of the variables that commands on a chain see."""
-        override = self.chains.dev if chain == "dev" else self.chains.prod
-        return dict(self.build.env if override.env is None else override.env)
+        own = self._override(chain).env
+        return dict(self.build.env if own is None else own)
 
-    def limit_s(self, command: Step | Activation) -> float:
+    def checks_for(self, chain: ChainName) -> tuple[Check, ...]:
+        """Return what must hold before a release is shown on a chain."""
+        own = self._override(chain).checks
+        return self.checks if own is None else own
+
+    def activate_for(self, chain: ChainName) -> tuple[Activation, ...]:
+        """Return the commands to run once a release is shown on a chain."""
+        own = self._override(chain).activate
+        return self.activate if own is None else own
+
+    def deactivate_for(self, chain: ChainName) -> tuple[Activation, ...]:
+        """Return the commands to run before a release is rolled back from."""
+        own = self._override(chain).deactivate
+        return self.deactivate if own is None else own
+
+    def health_for(self, chain: ChainName) -> Health | None:
+        """Return what is asked once a release is shown on a chain; None: nothing."""
+        own = self._override(chain).health
+        if own is None:
+            return self.health
+        return None if own == "off" else own
+
+    def limit_s(self, command: Run) -> float:
         """Return the seconds after which a command is killed."""
         own = command.timeout_s
         return self.build.timeout_s if own is None else own
+
+    def _override(self, chain: ChainName) -> ChainOverride:
+        return self.chains.dev if chain == "dev" else self.chains.prod
 
 
 DEFAULTS: Final = Config()
