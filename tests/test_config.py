@@ -115,7 +115,8 @@ def test_a_chain_has_its_own_or_the_general_one():
     assert [step.run for step in config.deactivate_for("prod")] == ["p"]
     assert config.health_for("dev") is None
     health = config.health_for("prod")
-    assert health and health.url == "http://p"
+    assert health
+    assert health.url == "http://p"
     assert (config.env_for("dev"), config.env_for("prod")) == ({"A": "a"}, {})
     assert read("[health]\nurl = 'http://a'").health_for("dev")
 

@@ -79,8 +79,8 @@ class Check(Answer, frozen=True, kw_only=True):
             raise BadValueError("given only where serve is", shown(self.url), at=".url")
         if self.url is not None and not is_url_path(self.url):
             raise BadValueError("a path that begins with /", shown(self.url), at=".url")
-        asked = ("expect",) if self.expect != _HEALTHY else ()
-        asked += tuple(key for key in ("text", "headers", "tls") if getattr(self, key))
+        asked = [key for key in ("text", "headers", "tls") if getattr(self, key)]
+        asked += ["expect"] * (self.expect != _HEALTHY)
         if self.run is not None and asked:
             should = "given only where serve is"
             raise BadValueError(should, "it with run", at=f".{asked[0]}")

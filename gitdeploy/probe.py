@@ -1,0 +1,238 @@
+"""Questions over HTTP, and whether their answers are the right ones; changes nothing.
+
+A question never takes longer than it may: whatever the other side does, its
+connection is shut down then. Proxies of the environment are not asked.
+"""
+
+import http.client
+import ipaddress
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final
+from urllib.parse import SplitResult, urljoin, urlsplit
+
+from msgspec import Struct
+
+from gitdeploy.config import Answer, Health
+from gitdeploy.system.clock import Stopwatch
+from gitdeploy.system.terminal import fit, human_time, printable
+
+__all__ = ["Candidate", "Heard", "ask", "ask_until_healthy", "free_port"]
+
+_REDIRECTS: Final = (301, 302, 303, 307, 308)
+_BODY_BYTES: Final = 2**20
+_SOON_S: Final = 0.25
+_LATER_S: Final = 1.0
+_WORDS: Final = 100
+
+
+class Candidate(Struct, frozen=True):
+    """Where a release is served that nobody else is to reach."""
+
+    port: int
+    """On 127.0.0.1."""
+    socket: Path
+    """A unix socket; asked there as soon as it exists."""
+    tls: bool = False
+
+    def url(self, path: str) -> str:
+        """Return what to ask for a path."""
+        return f"http{'s' * self.tls}://127.0.0.1:{self.port}{path}"
+
+
+class Heard(Struct, frozen=True):
+    """What came of a question."""
+
+    right: bool
+    words: str
+    """What was answered, or why nothing was: `200`, `500`, `connection refused`."""
+
+
+class _Wrong(Exception):
+    """No answer that could be the right one."""
+
+
+def ask(url: str, answer: Answer, *, at: Candidate | None = None) -> Heard:
+    """Ask once, following redirects that stay on the same server.
+
+    Args:
+        url: What is asked.
+        answer: What the right answer is, and how to ask.
+        at: Who is connected to, whatever the URL and the answers say; None: the
+            URL's own host.
+    """
+    left = Stopwatch()
+    try:
+        for _ in range(answer.redirects + 1):
+            status, location, body = _once(url, answer, at, answer.timeout_s, left)
+            if status in answer.expect or status not in _REDIRECTS or not location:
+                return _judged(status, body, answer)
+            url = _followed(url, location, answer, pinned=at is not None)
+    except _Wrong as error:
+        return Heard(right=False, words=str(error))
+    return Heard(right=False, words=f"more than {answer.redirects} redirects")
+
+
+def ask_until_healthy(health: Health, *, stop: Callable[[], bool]) -> Heard:
+    """Ask until it is healthy, or `within` is over; return the last that was heard.
+
+    Args:
+        health: What to ask, how long, and for how long all has to be right.
+        stop: Asked between questions; when true, the last answer is returned.
+    """
+    watch, healthy_since = Stopwatch(), -1.0
+    while True:
+        asked_s = watch.seconds
+        heard = ask(health.url, health)
+        if not heard.right:
+            healthy_since = -1.0
+        elif healthy_since < 0:
+            healthy_since = asked_s
+        if heard.right and watch.seconds - healthy_since >= (health.healthy_for_s or 0):
+            return heard
+        if watch.seconds >= health.within_s or stop():
+            return _not_in_time(heard, health)
+        time.sleep(_SOON_S if watch.seconds < _LATER_S * 10 else _LATER_S)
+
+
+def free_port() -> int:
+    """Return a port of 127.0.0.1 on which nobody listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _not_in_time(heard: Heard, health: Health) -> Heard:
+    if not heard.right:
+        return Heard(right=False, words=f"{heard.words} after {_time(health.within_s)}")
+    long_enough = _time(health.healthy_for_s or 0)
+    words = f"not healthy for {long_enough} within {_time(health.within_s)}"
+    return Heard(right=False, words=words)
+
+
+def _time(seconds: float) -> str:
+    return human_time(float(seconds))
+
+
+def _judged(status: int, body: bytes, answer: Answer) -> Heard:
+    if status not in answer.expect:
+        return Heard(right=False, words=str(status))
+    if answer.text is not None and answer.text not in body.decode("utf-8", "replace"):
+        wanted = fit(printable(answer.text), _WORDS)
+        return Heard(right=False, words=f"{status} without the text {wanted!r}")
+    return Heard(right=True, words=str(status))
+
+
+def _followed(url: str, location: str, answer: Answer, *, pinned: bool) -> str:
+    """Return where a redirect leads, if that is the same server.
+
+    One of a candidate that names the live site's address would be answered by the
+    live site: its health says nothing of the candidate.
+    """
+    to = urljoin(url, location)
+    here, there = urlsplit(url), urlsplit(to)
+    asked_for = next((v for k, v in answer.headers.items() if k.lower() == "host"), "")
+    same_scheme = there.scheme == here.scheme
+    if there.scheme in ("http", "https") and (same_scheme or not pinned):
+        if there.netloc == here.netloc:
+            return to
+        if there.hostname == here.hostname and not pinned:
+            return to
+        if asked_for and there.hostname == urlsplit(f"//{asked_for}").hostname:
+            netloc = here.netloc if same_scheme else here.hostname or ""
+            return there._replace(netloc=netloc).geturl()
+    raise _Wrong(f"redirected to another server, {fit(printable(to), _WORDS)}")
+
+
+def _once(
+    url: str, answer: Answer, at: Candidate | None, timeout_s: float, watch: Stopwatch
+) -> tuple[int, str, bytes]:
+    """Return status, Location and, where its text matters, the body.
+
+    Raises:
+        _Wrong: There was no answer.
+    """
+    left_s = max(timeout_s - watch.seconds, 0.001)
+    try:
+        with _connected(urlsplit(url), at, left_s) as connection:
+            words = urlsplit(url)
+            path = (words.path or "/") + (f"?{words.query}" if words.query else "")
+            headers = {"User-Agent": "gitdeploy", **answer.headers}
+            connection.request("GET", path, headers={**headers, "Connection": "close"})
+            response = connection.getresponse()
+            body = response.read(_BODY_BYTES) if answer.text is not None else b""
+            return response.status, response.headers.get("Location", ""), body
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        if watch.seconds >= timeout_s:
+            raise _Wrong(f"no answer within {_time(timeout_s)}") from error
+        raise _Wrong(_why(error)) from error
+
+
+@contextmanager
+def _connected(
+    url: SplitResult, at: Candidate | None, timeout_s: float
+) -> Iterator[http.client.HTTPConnection]:
+    """Connect for the body; when its time is over, what it waits for fails."""
+    host = url.hostname or ""
+    port = url.port or (443 if url.scheme == "https" else 80)
+    connection = http.client.HTTPConnection(host, port)
+    with _plain_socket(host, port, at, timeout_s) as plain, plain.dup() as same:
+        out_of_time = threading.Timer(timeout_s, _shut_down, [same])
+        out_of_time.daemon = True
+        out_of_time.start()
+        try:
+            secret = url.scheme == "https"
+            connection.sock = _secured(plain, host, at) if secret else plain
+            yield connection
+        finally:
+            out_of_time.cancel()
+            connection.close()
+
+
+def _plain_socket(
+    host: str, port: int, at: Candidate | None, timeout_s: float
+) -> socket.socket:
+    if at is None or not at.socket.exists():
+        return socket.create_connection((host, port), timeout_s)
+    plain = socket.socket(socket.AF_UNIX)
+    plain.settimeout(timeout_s)
+    try:
+        plain.connect(str(at.socket))
+    except OSError:
+        plain.close()
+        raise
+    return plain
+
+
+def _secured(plain: socket.socket, host: str, at: Candidate | None) -> ssl.SSLSocket:
+    """Return the connection with TLS; on this machine nobody's name is verified."""
+    context = ssl.create_default_context()
+    if at is not None or _is_here(host):
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context.wrap_socket(plain, server_hostname=host)
+
+
+def _is_here(host: str) -> bool:
+    with suppress(ValueError):
+        return ipaddress.ip_address(host).is_loopback
+    return host == "localhost"
+
+
+def _shut_down(connection: socket.socket) -> None:
+    with suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, ssl.SSLError):
+        return f"TLS failed: {error.reason or error}"
+    if isinstance(error, OSError):
+        return (error.strerror or "no answer").lower()
+    return f"no answer in HTTP ({type(error).__name__})"
