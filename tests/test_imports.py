@@ -17,7 +17,7 @@ run = "true"
 
 GATE = {
     "": "chain door errors layout links logs model retention running states",
-    "config": "load paths reading rules schema server values",
+    "config": "commands load paths probing reading rules schema server values",
     "decide": "rules together words",
     "deploy": "acceptance app attempt facts flip flow judge prune push recover relocate"
     " report reserve still_wanted tidy wording",

@@ -12,7 +12,7 @@ from gitdeploy import steps
 from gitdeploy.config import Seconds, Step
 from gitdeploy.errors import StepFailed
 from gitdeploy.logs import Log
-from gitdeploy.steps import Mask, run_step, session
+from gitdeploy.steps import Mask, Workplace, run_step, session
 
 SECRET = "correct horse battery"  # noqa: S105 - of nothing
 PATH = {"PATH": os.environ["PATH"]}
@@ -32,12 +32,14 @@ class Run:
         with Log(self.log_path, limit_bytes=self.log_bytes) as log:
             return run_step(
                 Step(run=run, name="build", timeout_s=Seconds(timeout_s)),
-                directory=self.place,
-                environment=environment,
+                Workplace(
+                    directory=self.place,
+                    environment=environment,
+                    log=log,
+                    tell=self.told.append,
+                    mask=Mask(secrets),
+                ),
                 timeout_s=timeout_s,
-                log=log,
-                tell=self.told.append,
-                mask=Mask(secrets),
             )
 
     @property
@@ -94,12 +96,8 @@ def test_a_line_is_told_while_the_step_runs(step, tmp_path):
     with Log(step.log_path, limit_bytes=1000) as log:
         run_step(
             Step(run="echo waiting; read answer <go; echo $answer"),
-            directory=tmp_path,
-            environment=PATH,
+            Workplace(tmp_path, PATH, log, tell, Mask()),
             timeout_s=5,
-            log=log,
-            tell=tell,
-            mask=Mask(),
         )
     os.close(writer)
     assert step.told == ["waiting", "told"]

@@ -1,11 +1,11 @@
 """The build steps of a release: run, or known already; with a stated environment."""
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
 
-from gitdeploy.config import Step
+from msgspec import Struct
+from msgspec.structs import replace
+
+from gitdeploy.config import Config, Step
 from gitdeploy.deploy.app import App
 from gitdeploy.deploy.attempt import Wanted
 from gitdeploy.deploy.blame import blame
@@ -13,10 +13,11 @@ from gitdeploy.deploy.report import Report
 from gitdeploy.deploy.reuse import Reuse
 from gitdeploy.deploy.still_wanted import check_still_wanted
 from gitdeploy.deploy.untouched import Untouched
+from gitdeploy.deploy.workplace import workplace
 from gitdeploy.errors import StepFailed
 from gitdeploy.manifest import Manifest
 from gitdeploy.model import Release
-from gitdeploy.steps import Mask, run_step
+from gitdeploy.steps import Workplace, run_step
 from gitdeploy.system.terminal import for_humans
 
 __all__ = ["build"]
@@ -47,11 +48,16 @@ def build(
     steps = wanted.config.build.steps
     if not steps:
         return
-    environment = _environment(app, release, wanted)
-    mask = _mask(Path(environment["GITDEPLOY_SHARED_DIR"]))
-    reuse = Reuse(app, release, wanted, report, environment)
-    directory = app.directory(release)
-    run = _Run(app, directory, wanted, report, environment, mask, linked)
+    config = wanted.config
+    place = workplace(
+        app,
+        release,
+        wanted,
+        report,
+        check=lambda: check_still_wanted(app, config, report),
+    )
+    reuse = Reuse(app, release, wanted, report, place.environment)
+    run = _Run(place, config, report, linked)
     for step in steps:
         key = reuse.key(step).value
         if key and reuse.taken(step, key):
@@ -61,16 +67,12 @@ def build(
             reuse.keep(step, key)
 
 
-@dataclass(frozen=True, slots=True)
-class _Run:
+class _Run(Struct, frozen=True):
     """What it takes to run the steps of one release."""
 
-    app: App
-    directory: Path
-    wanted: Wanted
+    place: Workplace
+    config: Config
     report: Report
-    environment: Mapping[str, str]
-    mask: Mask
     linked: Manifest | None
 
     def __call__(self, step: Step, shared: Untouched) -> None:
@@ -86,27 +88,15 @@ class _Run:
         self.report.end(seconds)
 
     def _run(self, step: Step, *, confined: bool) -> float:
-        assert self.report.log is not None
-        config = self.wanted.config
-        return run_step(
-            step,
-            directory=self.directory,
-            environment=self.environment,
-            timeout_s=config.limit_s(step),
-            log=self.report.log,
-            tell=self.report.output,
-            mask=self.mask,
-            check=lambda: check_still_wanted(self.app, config, self.report),
-            confined=confined,
-        )
+        place = replace(self.place, confined=confined)
+        return run_step(step, place, timeout_s=self.config.limit_s(step))
 
     def _explain(self, error: StepFailed, shared: Untouched) -> None:
         """Say what a step wanted to write into, where it was not let."""
-        assert self.report.log is not None
-        tail = self.report.log.tail
-        if path := blame(tail, self.directory, shared.__contains__):
+        tail = self.place.log.tail
+        if path := blame(tail, self.place.directory, shared.__contains__):
             way_out = 'or set  reuse = "copy"'
-        elif path := blame(tail, self.directory, self._is_linked):
+        elif path := blame(tail, self.place.directory, self._is_linked):
             way_out = 'or set  [checkout] share = "never"'
         else:
             return
@@ -118,33 +108,3 @@ class _Run:
     def _is_linked(self, path: str) -> bool:
         file = self.linked.file(os.fsencode(path)) if self.linked else None
         return file is not None and file.stamp is not None
-
-
-def _environment(app: App, release: Release, wanted: Wanted) -> dict[str, str]:
-    head = app.ledger.chains.read(wanted.chain).head
-    before = app.ledger.releases.get(head.release) if head else None
-    shared = app.layout.shared_of(wanted.config.shared.scope, wanted.chain)
-    return {
-        **app.surroundings.environment(),
-        **wanted.config.env_for(wanted.chain),
-        "GITDEPLOY_APP": app.name,
-        "GITDEPLOY_CHAIN": wanted.chain,
-        "GITDEPLOY_COMMIT": wanted.commit,
-        "GITDEPLOY_REF": wanted.ref,
-        "GITDEPLOY_RELEASE": release.name,
-        "GITDEPLOY_RELEASE_DIR": str(app.directory(release)),
-        "GITDEPLOY_SHARED_DIR": str(shared),
-        "GITDEPLOY_PREVIOUS_DIR": str(app.directory(before)) if before else "",
-    }
-
-
-def _mask(shared: Path) -> Mask:
-    """Return what hides the values of the shared .env in what steps print."""
-    env_file = shared / ".env"
-    if not env_file.is_file():
-        return Mask()
-    from gitdeploy.envfile import values
-
-    lines = env_file.read_text("utf-8", "surrogateescape").splitlines()
-    encoded = (line.partition("=")[2].strip("'\" \t") for line in lines)
-    return Mask([*values(env_file).values(), *encoded])

@@ -1,0 +1,71 @@
+"""Where and as what the commands of a release run: their stated environment."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from gitdeploy.deploy.app import App
+from gitdeploy.deploy.attempt import Wanted
+from gitdeploy.deploy.report import Report
+from gitdeploy.model import Release
+from gitdeploy.steps import Mask, Workplace
+
+__all__ = ["workplace"]
+
+
+def workplace(
+    app: App,
+    release: Release,
+    wanted: Wanted,
+    report: Report,
+    *,
+    check: Callable[[], None] = lambda: None,
+) -> Workplace:
+    """Return what the commands of a release have in common.
+
+    Args:
+        app: The app.
+        release: The release, whose files are there.
+        wanted: What it is made of, and for which chain.
+        report: Tells the pusher; its log is open.
+        check: What ends a command that nobody wants any more.
+    """
+    assert report.log is not None
+    environment = _environment(app, release, wanted)
+    return Workplace(
+        app.directory(release),
+        environment,
+        report.log,
+        report.output,
+        _mask(Path(environment["GITDEPLOY_SHARED_DIR"])),
+        check,
+    )
+
+
+def _environment(app: App, release: Release, wanted: Wanted) -> dict[str, str]:
+    head = app.ledger.chains.read(wanted.chain).head
+    before = app.ledger.releases.get(head.release) if head else None
+    shared = app.layout.shared_of(wanted.config.shared.scope, wanted.chain)
+    return {
+        **app.surroundings.environment(),
+        **wanted.config.env_for(wanted.chain),
+        "GITDEPLOY_APP": app.name,
+        "GITDEPLOY_CHAIN": wanted.chain,
+        "GITDEPLOY_COMMIT": wanted.commit,
+        "GITDEPLOY_REF": wanted.ref,
+        "GITDEPLOY_RELEASE": release.name,
+        "GITDEPLOY_RELEASE_DIR": str(app.directory(release)),
+        "GITDEPLOY_SHARED_DIR": str(shared),
+        "GITDEPLOY_PREVIOUS_DIR": str(app.directory(before)) if before else "",
+    }
+
+
+def _mask(shared: Path) -> Mask:
+    """Return what hides the values of the shared .env in what steps print."""
+    env_file = shared / ".env"
+    if not env_file.is_file():
+        return Mask()
+    from gitdeploy.envfile import values
+
+    lines = env_file.read_text("utf-8", "surrogateescape").splitlines()
+    encoded = (line.partition("=")[2].strip("'\" \t") for line in lines)
+    return Mask([*values(env_file).values(), *encoded])
