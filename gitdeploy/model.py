@@ -90,6 +90,9 @@ class Release(Struct, frozen=True):
     """Of the files checked out, before any step ran."""
     pinned: bool = False
     """Never pruned."""
+    bad_at: str | None = None
+    """When it was found not to work, live; None: it never was, or works by now."""
+    bad_why: str | None = None
 
 
 class Entry(Struct, frozen=True):
@@ -131,6 +134,19 @@ class Deployment(Struct, frozen=True):
     seconds: float | None
     timings: str | None
     """JSON: a list of [word, seconds], one for each stage of the work."""
+    public_seconds: float | None = None
+    """How long a release was shown that was found not to work; None for others."""
+
+
+class Watch(Struct, frozen=True):
+    """A release that is asked on after its verdict, whether it still works."""
+
+    chain: ChainName
+    release: int
+    since: str
+    """ISO 8601, UTC: when it became the head."""
+    until: str
+    """ISO 8601, UTC."""
 
 
 class Freeze(Struct, frozen=True):

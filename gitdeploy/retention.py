@@ -8,7 +8,7 @@ from gitdeploy.model import Release
 __all__ = ["FAILED_KEPT", "releases_to_prune"]
 
 FAILED_KEPT: Final = 2
-"""The newest failed releases stay, so that their author can look at them."""
+"""The newest that failed, live or before, stay: their author wants to look at them."""
 
 
 def releases_to_prune(
@@ -33,9 +33,9 @@ def releases_to_prune(
         ),
         key=lambda release: release.number,
     )
-    ready = [release for release in ours if release.state == "ready"]
-    failed = [release for release in ours if release.state == "failed"]
-    gone = _all_but_newest(ready, keep) + _all_but_newest(failed, FAILED_KEPT)
+    works = [one for one in ours if one.state == "ready" and one.bad_at is None]
+    failed = [one for one in ours if one.state == "failed" or one.bad_at]
+    gone = _all_but_newest(works, keep) + _all_but_newest(failed, FAILED_KEPT)
     return tuple(sorted(gone, key=lambda release: release.number))
 
 

@@ -20,6 +20,7 @@ RELEASE: Final[Mapping[tuple[str, str], str]] = {
 # begun: somebody works on it; public state untouched.
 # intended: its release is ready; from here on the ref tells whether it happened.
 # changed: the chain holds the outcome; the links may not show it yet.
+# condemned: what is shown does not work; the chain goes back, then the ref.
 # ended: it has its verdict; nothing is left to do.
 DEPLOYMENT: Final[Mapping[tuple[str, str], str]] = {
     ("begun", "intend"): "intended",
@@ -27,6 +28,8 @@ DEPLOYMENT: Final[Mapping[tuple[str, str], str]] = {
     ("intended", "change"): "changed",
     ("intended", "end"): "ended",
     ("changed", "end"): "ended",
+    ("changed", "condemn"): "condemned",
+    ("condemned", "end"): "ended",
 }
 
 

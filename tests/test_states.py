@@ -9,8 +9,8 @@ from gitdeploy.states import DEPLOYMENT, RELEASE, next_state
 
 RELEASE_STATES = {"preparing", "ready", "failed", "pruned"}
 RELEASE_EVENTS = {"seal", "fail", "prune"}
-DEPLOYMENT_STATES = {"begun", "intended", "changed", "ended"}
-DEPLOYMENT_EVENTS = {"intend", "change", "end"}
+DEPLOYMENT_STATES = {"begun", "intended", "changed", "condemned", "ended"}
+DEPLOYMENT_EVENTS = {"intend", "change", "condemn", "end"}
 
 LEGAL = [
     (RELEASE, "preparing", "seal", "ready"),
@@ -22,6 +22,8 @@ LEGAL = [
     (DEPLOYMENT, "intended", "change", "changed"),
     (DEPLOYMENT, "intended", "end", "ended"),
     (DEPLOYMENT, "changed", "end", "ended"),
+    (DEPLOYMENT, "changed", "condemn", "condemned"),
+    (DEPLOYMENT, "condemned", "end", "ended"),
 ]
 ILLEGAL = [
     (table, state, event)

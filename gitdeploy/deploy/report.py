@@ -73,13 +73,13 @@ class Report:
             self._tell(*self._announced)
         self._client.line(f"    {fit(text, _OUTPUT)}")
 
-    def end(self, seconds: float) -> None:
-        """Tell that the step announced last is done."""
+    def end(self, seconds: float, text: str = "") -> None:
+        """Tell that the step announced last is done, in words or by its command."""
         step, command = self._announced
         if self.log:
             self.log.heading(f"{step}  done  {human_time(seconds)}")
         self.timings.append((step, seconds))
-        self._tell(step, "done" if self._told else command, seconds)
+        self._tell(step, text or ("done" if self._told else command), seconds)
 
     def _tell(self, word: str, text: str, seconds: float | None = None) -> None:
         """Tell in as many lines as it takes; the time stands on the first."""

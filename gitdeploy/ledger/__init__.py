@@ -10,6 +10,7 @@ from gitdeploy.ledger.database import way_out
 from gitdeploy.ledger.deployments import Deployments
 from gitdeploy.ledger.releases import Releases
 from gitdeploy.ledger.schema import connect
+from gitdeploy.ledger.watches import Watches
 from gitdeploy.model import Freeze
 
 __all__ = ["Ledger", "dumps", "loads"]
@@ -22,6 +23,7 @@ class Ledger:
         releases: The releases.
         chains: The two chains.
         deployments: The events.
+        watches: The heads that are asked on after their verdict.
     """
 
     def __init__(self, path: Path, *, create: bool = False) -> None:
@@ -30,6 +32,7 @@ class Ledger:
         self.releases = Releases(self._database)
         self.chains = Chains(self._database)
         self.deployments = Deployments(self._database)
+        self.watches = Watches(self._database)
 
     def close(self) -> None:
         """Close the file."""
@@ -66,6 +69,24 @@ class Ledger:
         with self.transaction():
             self.rewrite(chain, at=at, why=why)
             self.deployments.changed(deployment)
+
+    def condemn(
+        self, deployment: int, why: str, *, release: int | None, at: str
+    ) -> None:
+        """Note that what a deployment shows does not work.
+
+        Args:
+            deployment: The event that shows it.
+            why: What was wrong.
+            release: The release it brought; None where it only went along its chain.
+            at: When it was found.
+
+        Changes: one transaction.
+        """
+        with self.transaction():
+            self.deployments.condemn(deployment, why)
+            if release is not None:
+                self.releases.condemn(release, at=at, why=why)
 
     def rewrite(self, chain: Chain, *, at: str, why: str) -> None:
         """Make `chain` the truth, and mark what left both chains or came back.

@@ -102,6 +102,18 @@ class Deployments:
         """Note, in the transaction that changes the chain, that it did."""
         self._advance(id_, "change")
 
+    def condemn(self, id_: int, why: str) -> None:
+        """Note that what an event shows does not work, and will not stay."""
+        self._advance(id_, "condemn", reason=why)
+
+    def withdrawn(self, id_: int, *, public_seconds: float) -> None:
+        """Note for how long was shown what an event had condemned."""
+        self._database.execute(
+            "UPDATE deployment SET public_seconds = ? WHERE id = ?",
+            round(public_seconds, 1),
+            id_,
+        )
+
     def end(
         self,
         id_: int,

@@ -81,9 +81,11 @@ class Releases:
         """Mark a release whose directory is about to be removed, outputs and all."""
         with self._database.transaction():
             self._set(release.number, state=next_state(RELEASE, release.state, "prune"))
-            self._database.execute(
-                "DELETE FROM step_output WHERE release = ?", release.number
-            )
+            for table in ("step_output", "check_passed"):
+                self._database.execute(
+                    f"DELETE FROM {table} WHERE release = ?",  # noqa: S608 - ours
+                    release.number,
+                )
 
     def leave(self, numbers: Iterable[int], *, at: str, why: str) -> None:
         """Note that releases were rolled back from."""
@@ -94,6 +96,27 @@ class Releases:
         """Note that releases are on a chain again."""
         for number in numbers:
             self._set(number, left_at=None, left_why=None)
+
+    def condemn(self, number: int, *, at: str, why: str) -> None:
+        """Note that a release, live, was found not to work."""
+        self._set(number, bad_at=at, bad_why=why)
+
+    def absolve(self, number: int) -> None:
+        """Note that a release works, live, whatever it did before."""
+        self._set(number, bad_at=None, bad_why=None)
+
+    def passed(self, number: int, key: str) -> None:
+        """Note that a release passed the checks with that key."""
+        self._database.execute(
+            "INSERT OR IGNORE INTO check_passed (release, key) VALUES (?, ?)",
+            number,
+            key,
+        )
+
+    def has_passed(self, number: int, key: str) -> bool:
+        """Return whether a release ever passed the checks with that key."""
+        sql = "SELECT 1 FROM check_passed WHERE release = ? AND key = ?"
+        return self._database.row(sql, number, key) is not None
 
     def pin(self, number: int, *, pinned: bool) -> None:
         """Keep a release from being pruned, or no longer."""
@@ -113,9 +136,15 @@ class Releases:
         return found[0] if found else None
 
     def ready_with(self, content: str) -> list[Release]:
-        """Return the ready releases with that content, newest first."""
+        """Return the ready releases with that content, newest first.
+
+        One that was found not to work is among them only while it is on a chain.
+        """
         return self._select(
-            "WHERE content = ? AND state = 'ready' ORDER BY number DESC", content
+            "WHERE content = ? AND state = 'ready' AND (bad_at IS NULL OR EXISTS"
+            " (SELECT 1 FROM chain WHERE undo = 0 AND release = number))"
+            " ORDER BY number DESC",
+            content,
         )
 
     def made(self, number: int, key: str) -> None:

@@ -12,9 +12,42 @@ from gitdeploy.ledger.database import Database, way_out
 
 __all__ = ["VERSION", "connect"]
 
-VERSION: Final = 2
+VERSION: Final = 3
 
-_TABLES: Final = """
+_DEPLOYMENT: Final = """
+CREATE TABLE deployment (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    action TEXT NOT NULL,
+    chain TEXT, ref TEXT, old TEXT, new TEXT,
+    release INTEGER REFERENCES release (number),
+    from_release INTEGER REFERENCES release (number),
+    state TEXT NOT NULL CHECK (
+        state IN ('begun', 'intended', 'changed', 'condemned', 'ended')
+    ),
+    verdict TEXT, reason TEXT, plan TEXT,
+    "by" TEXT NOT NULL,
+    started TEXT NOT NULL, seconds REAL, timings TEXT,
+    public_seconds REAL
+) STRICT;
+"""
+
+_HEALTH: Final = """
+-- The checks that a release passed; see deploy/checks.py.
+CREATE TABLE check_passed (
+    release INTEGER NOT NULL REFERENCES release (number),
+    key TEXT NOT NULL,
+    PRIMARY KEY (release, key)
+) WITHOUT ROWID, STRICT;
+
+-- Who is asked on after the verdict; see deploy/watch.py.
+CREATE TABLE watch (
+    chain TEXT PRIMARY KEY,
+    release INTEGER NOT NULL REFERENCES release (number),
+    since TEXT NOT NULL, until TEXT NOT NULL
+) WITHOUT ROWID, STRICT;
+"""
+
+_TABLES: Final = f"""
 CREATE TABLE setting (
     name TEXT PRIMARY KEY, value TEXT NOT NULL
 ) WITHOUT ROWID, STRICT;
@@ -29,7 +62,8 @@ CREATE TABLE release (
     path TEXT,
     left_at TEXT, left_why TEXT, failed_why TEXT,
     files INTEGER, size_bytes INTEGER,
-    pinned INTEGER NOT NULL DEFAULT 0
+    pinned INTEGER NOT NULL DEFAULT 0,
+    bad_at TEXT, bad_why TEXT
 ) STRICT;
 -- undo = 0: the chain itself; undo = n: what the n-th latest roll back took off it.
 CREATE TABLE chain (
@@ -40,17 +74,7 @@ CREATE TABLE chain (
     PRIMARY KEY (chain, undo, position)
 ) WITHOUT ROWID, STRICT;
 
-CREATE TABLE deployment (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    action TEXT NOT NULL,
-    chain TEXT, ref TEXT, old TEXT, new TEXT,
-    release INTEGER REFERENCES release (number),
-    from_release INTEGER REFERENCES release (number),
-    state TEXT NOT NULL CHECK (state IN ('begun', 'intended', 'changed', 'ended')),
-    verdict TEXT, reason TEXT, plan TEXT,
-    "by" TEXT NOT NULL,
-    started TEXT NOT NULL, seconds REAL, timings TEXT
-) STRICT;
+{_DEPLOYMENT}
 -- A step with stated inputs and outputs that ran in a release; see deploy/reuse.py.
 CREATE TABLE step_output (
     key TEXT NOT NULL,
@@ -67,6 +91,7 @@ CREATE TABLE freeze (
 CREATE TABLE ref (
     name TEXT PRIMARY KEY, value TEXT NOT NULL
 ) WITHOUT ROWID, STRICT;
+{_HEALTH}
 """
 
 _INDICES: Final = """
@@ -105,6 +130,19 @@ UPDATE deployment SET plan = NULL WHERE state = 'ended' AND plan IS NOT NULL;
 DELETE FROM step_output
 WHERE release IN (SELECT number FROM release WHERE state = 'pruned');
 """
+
+_FROM_VERSION_2: Final = f"""
+DROP INDEX IF EXISTS release_by_content;
+DROP INDEX IF EXISTS release_preparing;
+DROP INDEX IF EXISTS release_to_keep_or_prune;
+DROP INDEX IF EXISTS step_output_by_release;
+ALTER TABLE release ADD COLUMN bad_at TEXT;
+ALTER TABLE release ADD COLUMN bad_why TEXT;
+ALTER TABLE deployment RENAME TO deployment_before;
+{_DEPLOYMENT}INSERT INTO deployment SELECT *, NULL FROM deployment_before;
+DROP TABLE deployment_before;
+{_HEALTH}
+"""  # noqa: S608 - ours
 
 
 def connect(path: Path, *, create: bool) -> Database:
@@ -157,7 +195,14 @@ def _bring_up_to_date(database: Database) -> None:
             hint="upgrade gitdeploy on this server",
         )
     if version < VERSION:
-        tables = _FROM_VERSION_1 if version else _TABLES
-        for statement in f"{tables}{_INDICES}".split(";\n"):
+        for statement in f"{_way_from(version)}{_INDICES}".split(";\n"):
             database.execute(statement)
         database.execute(f"PRAGMA user_version = {VERSION}")
+
+
+def _way_from(version: int) -> str:
+    return {
+        0: _TABLES,
+        1: f"{_FROM_VERSION_1}{_FROM_VERSION_2}",
+        2: _FROM_VERSION_2,
+    }[version]

@@ -1,0 +1,190 @@
+"""What must hold before a release is shown: its checks, run or served and asked."""
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import msgspec
+from msgspec.structs import replace
+
+from gitdeploy.config import Check, Run
+from gitdeploy.deploy.app import App
+from gitdeploy.deploy.attempt import Wanted
+from gitdeploy.deploy.report import Report
+from gitdeploy.deploy.still_wanted import check_still_wanted
+from gitdeploy.deploy.workplace import workplace
+from gitdeploy.errors import StepFailed
+from gitdeploy.model import Release
+from gitdeploy.probe import Candidate, Heard, ask, free_port
+from gitdeploy.steps import Workplace, run_step, serve
+from gitdeploy.system.clock import Stopwatch
+from gitdeploy.system.scratch import scratch_directory
+
+__all__ = ["answers", "check", "has_passed"]
+
+_AGAIN_S: Final = 0.1
+_LAST_LINES: Final = 12
+
+
+def has_passed(app: App, release: Release, wanted: Wanted) -> bool:
+    """Return whether a release passed the very checks that a chain wants, ever.
+
+    One that has none to pass has passed them.
+    """
+    if not wanted.config.checks_for(wanted.chain):
+        return True
+    return app.ledger.releases.has_passed(release.number, _key(wanted))
+
+
+def check(
+    app: App, release: Release, wanted: Wanted, report: Report, *, confined: bool
+) -> None:
+    """Run each check of a release, in order; note that it passed all.
+
+    Args:
+        app: The app.
+        release: The release, which is complete.
+        wanted: What it is made of, and the chain it shall be shown on.
+        report: Tells the pusher; its log is open.
+        confined: Whether the release shares files that nobody may write into.
+
+    Raises:
+        StepFailed: A check did not hold; the later ones were not asked.
+        Cancelled: Somebody did not want to wait for it any more.
+    """
+    config = wanted.config
+    place = workplace(
+        app,
+        release,
+        wanted,
+        report,
+        check=lambda: check_still_wanted(app, config, report),
+    )
+    place = replace(place, confined=confined)
+    for one in config.checks_for(wanted.chain):
+        if one.run is not None:
+            _run(one, place, report)
+        else:
+            _serve(one, place, report)
+    app.ledger.releases.passed(release.number, _key(wanted))
+
+
+def answers(
+    one: Check, place: Workplace, ask_it: Callable[[Candidate], Heard]
+) -> Heard:
+    """Serve a release where nobody else reaches it, and ask until it answers rightly.
+
+    Args:
+        one: How it is served, and for how long at most.
+        place: Where it runs.
+        ask_it: Asks once.
+
+    Returns:
+        What was heard last; it may be wrong when the time is over.
+
+    Raises:
+        StepFailed: It ended by itself, or could not be started.
+    """
+    assert one.serve is not None
+    with _candidate(one, place) as candidate, _asking(candidate, ask_it) as asked:
+        environment = {
+            **place.environment,
+            "PORT": str(candidate.port),
+            "SOCKET": str(candidate.socket),
+        }
+        serve(
+            one.serve,
+            f"check {one.title}",
+            replace(place, environment=environment),
+            timeout_s=one.within_s,
+            done=asked.is_right,
+        )
+    return asked.heard
+
+
+def _run(one: Check, place: Workplace, report: Report) -> None:
+    assert one.run is not None
+    step = Run(run=one.run, name=one.name)
+    report.begin("check", step.title)
+    try:
+        seconds = run_step(step, place, timeout_s=one.within_s)
+    except StepFailed as error:
+        raise StepFailed(f"check {error.step}", error.outcome) from error
+    report.end(seconds)
+
+
+def _serve(one: Check, place: Workplace, report: Report) -> None:
+    assert one.url is not None
+    path, watch = one.url, Stopwatch()
+    report.begin("check", one.title)
+    quiet = replace(place, tell=lambda _: None)  # a server says much to nobody
+    try:
+        heard = answers(one, quiet, lambda place: ask(place.url(path), one, at=place))
+        if not heard.right:
+            raise StepFailed(f"check {one.title}", heard.words)
+    except StepFailed:
+        for line in place.log.tail[-_LAST_LINES:]:
+            report.output(line)
+        raise
+    report.end(watch.seconds, f"{path}  {heard.words}")
+
+
+class _Asking:
+    """A thread that asks again and again until the answer is right."""
+
+    def __init__(self, ask_once: Callable[[], Heard]) -> None:
+        self._ask_once = ask_once
+        self._enough = threading.Event()
+        self._thread = threading.Thread(target=self._ask)
+        self.heard = Heard(right=False, words="no answer")
+
+    def is_right(self) -> bool:
+        """Return whether the right answer came."""
+        return self.heard.right
+
+    def begin(self) -> None:
+        """Ask from now on."""
+        self._thread.start()
+
+    def end(self) -> None:
+        """Ask no more."""
+        self._enough.set()
+        self._thread.join()
+
+    def _ask(self) -> None:
+        while not self._enough.is_set():
+            heard = self._ask_once()
+            if not self._enough.is_set():  # else it may be its end that was heard
+                self.heard = heard
+            if heard.right:
+                return
+            self._enough.wait(_AGAIN_S)
+
+
+@contextmanager
+def _asking(
+    candidate: Candidate, ask_it: Callable[[Candidate], Heard]
+) -> Iterator[_Asking]:
+    asking = _Asking(lambda: ask_it(candidate))
+    asking.begin()
+    try:
+        yield asking
+    finally:
+        asking.end()
+
+
+@contextmanager
+def _candidate(one: Check, place: Workplace) -> Iterator[Candidate]:
+    """Choose where a release is served for the body: a port, and a socket's name."""
+    port = free_port()
+    with scratch_directory(Path(place.environment["TMPDIR"])) as directory:
+        yield Candidate(port, directory / "check.sock", one.tls)
+
+
+def _key(wanted: Wanted) -> str:
+    """Return what two passes of the same checks have in common."""
+    checks = msgspec.to_builtins(wanted.config.checks_for(wanted.chain))
+    return json.dumps([checks, wanted.config.env_for(wanted.chain)], sort_keys=True)
