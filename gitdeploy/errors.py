@@ -5,6 +5,8 @@
     ├── ConfigError       the author of deploy.toml or server.toml (2)
     ├── ReleaseFailed     the app's author: this commit cannot become a release (1)
     │   ├── StepFailed    a step of deploy.toml did not succeed (1)
+    │   ├── Unhealthy     what is live does not answer as it should (1)
+    │   ├── Withdrawn     it did not work, live; what was there before is back (1)
     │   └── Cancelled     nobody: somebody wanted it to stop (1)
     ├── SystemFailed      the operator: disk, permission, a program missing (1)
     ├── NothingThere      nobody: there is nothing to roll back or forward to (5)
@@ -26,7 +28,9 @@ __all__ = [
     "StateError",
     "StepFailed",
     "SystemFailed",
+    "Unhealthy",
     "UsageError",
+    "Withdrawn",
 ]
 
 
@@ -80,6 +84,14 @@ class StepFailed(ReleaseFailed):
         super().__init__(f"{step} failed: {outcome}", hint=hint)
         self.step = step
         self.outcome = outcome
+
+
+class Unhealthy(ReleaseFailed):
+    """What is live does not answer as `[health]` wants it."""
+
+
+class Withdrawn(ReleaseFailed):
+    """A release was shown, did not work, and is not shown any more."""
 
 
 class Cancelled(ReleaseFailed):

@@ -29,6 +29,7 @@ _BODY_BYTES: Final = 2**20
 _SOON_S: Final = 0.25
 _LATER_S: Final = 1.0
 _WORDS: Final = 100
+_MINUTE_S: Final = 60
 
 
 class Candidate(Struct, frozen=True):
@@ -117,7 +118,8 @@ def _not_in_time(heard: Heard, health: Health) -> Heard:
 
 
 def _time(seconds: float) -> str:
-    return human_time(float(seconds))
+    """Return a limit as people write it: `30 s`, `0.5 s`, `2 min 0 s`."""
+    return f"{seconds:g} s" if seconds < _MINUTE_S else human_time(float(seconds))
 
 
 def _judged(status: int, body: bytes, answer: Answer) -> Heard:

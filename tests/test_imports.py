@@ -19,10 +19,10 @@ GATE = {
     "": "chain door errors layout links logs model retention running states",
     "config": "commands load paths probing reading rules schema server values",
     "decide": "rules together words",
-    "deploy": "acceptance app attempt facts flip flow judge prune push recover relocate"
-    " report reserve still_wanted tidy wording",
+    "deploy": "acceptance app attempt facts flip flow judge placed prune push recover"
+    " relocate report reserve still_wanted tidy trial wording",
     "hooks": "note pkt_line proc_receive surface",
-    "ledger": "chains database deployments releases schema",
+    "ledger": "chains database deployments releases schema watches",
     "lock": "queue",
     "repository": "configuration debris locks objects refs upkeep",
     "system": "client clock disk files flock git lifeline process processes removal"

@@ -271,14 +271,14 @@ class Machine(RuleBasedStateMachine):
         lists = self.model.chains[name]
         there = steps < len(lists.entries)
         self._act(
-            lambda app: roll.roll_back(app, name, steps=steps),
+            lambda app: roll.roll_back(app, name, Report(Client(None)), steps=steps),
             (lambda: lists.roll_back(steps)) if there else None,
         )
 
     def _roll_forward(self, name: str) -> None:
         lists = self.model.chains[name]
         self._act(
-            lambda app: roll.roll_forward(app, name),
+            lambda app: roll.roll_forward(app, name, Report(Client(None))),
             lists.roll_forward if lists.undone else None,
         )
 

@@ -421,11 +421,6 @@ BAD_INPUT: dict[str, tuple[dict[str, str | bytes], str]] = {
     "a shared path with ..": ({"deploy.toml": "[shared]\ndirs = ['../x']"}, "dirs"),
     "the release as shared": ({"deploy.toml": "[shared]\ndirs = ['.']"}, "dirs"),
     "a missing shared file": ({"deploy.toml": "[shared]\nfiles = ['.env']"}, ".env"),
-    "checks, for now": ({"deploy.toml": "[[checks]]\nrun = 'x'"}, "not supported yet"),
-    "health, for now": (
-        {"deploy.toml": "[health]\nurl = 'http://x'"},
-        "not supported yet",
-    ),
     "previews, for now": ({"deploy.toml": "[refs]\npreview = ['x']"}, "not supported"),
     "a missing command": (
         {"deploy.toml": "[[build.steps]]\nrun = ['no-such-program']"},
@@ -613,6 +608,7 @@ def test_steps_see_the_stated_environment_and_nothing_of_ours(shop: Story) -> No
         "GITDEPLOY_RELEASE_DIR": str(release),
         "GITDEPLOY_SHARED_DIR": str(server.root / "shop/shared"),
         "GITDEPLOY_PREVIOUS_DIR": "",
+        "GITDEPLOY_STAGE": "build",
     }
     rest = set(seen) - set(own)
     assert rest <= {

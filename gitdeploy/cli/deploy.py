@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from gitdeploy.cli.acting import show_outcome
+from gitdeploy.cli.acting import progress, show_outcome
 from gitdeploy.cli.options import (
     app_argument,
     chain_argument,
@@ -39,5 +39,7 @@ def command(
 
     with opened(root, app) as opened_app:
         with held(opened_app, f"deploy {chain}", wait_s):
-            outcome = deploy_directory(opened_app, path, chosen_chain(chain))
+            outcome = deploy_directory(
+                opened_app, path, chosen_chain(chain), progress()
+            )
         show_outcome(opened_app, outcome, as_json=as_json)

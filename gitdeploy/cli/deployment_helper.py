@@ -105,7 +105,7 @@ def _deploy(app: str, build: Path, chain: str, target: Path | None) -> None:
 
     with _at_work(app, target, f"deploy {chain}") as known:
         path = build.expanduser().resolve()
-        outcome = deploy_directory(known, path, chosen_chain(chain))
+        outcome = deploy_directory(known, path, chosen_chain(chain), progress())
         show_outcome(known, outcome, as_json=False)
 
 
@@ -129,7 +129,7 @@ def _rollback(app: str, chain: str, target: Path | None) -> None:
     from gitdeploy.deploy.roll import roll_back
 
     with _at_work(app, target, f"rollback {chain}") as known:
-        outcome = roll_back(known, chosen_chain(chain))
+        outcome = roll_back(known, chosen_chain(chain), progress())
         show_outcome(known, outcome, as_json=False)
 
 

@@ -77,7 +77,9 @@ def _what(event: Shape) -> str:
 def _why_not(event: Shape) -> str:
     if event["verdict"] is None:
         return "running, or interrupted"
-    return "" if event["verdict"] in ACCEPTED else event["reason"] or ""
+    why = "" if event["verdict"] in ACCEPTED else event["reason"] or ""
+    shown_s = event["public_seconds"]
+    return f"{why}; was public for {human_time(shown_s)}" if shown_s else why
 
 
 def _releases(event: Shape) -> str:

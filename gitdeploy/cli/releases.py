@@ -52,7 +52,7 @@ def _row(release: Shape) -> list[str]:
     return [
         str(release["number"]),
         short(release["commit"]),
-        release["state"],
+        "bad" if release["bad_why"] else release["state"],
         " ".join(release["on"]),
         ago(release["created"]),
         "" if files is None else f"{files:,}",
@@ -65,6 +65,8 @@ def _note(release: Shape) -> str:
     notes = ["pinned"] if release["pinned"] else []
     if release["failed_why"]:
         notes.append(release["failed_why"])
+    if release["bad_why"]:
+        notes.append(f"{ago(release['bad_at'])}: {release['bad_why']}")
     if release["left_why"] and not release["on"] and release["state"] == "ready":
         notes.append(f"left {ago(release['left_at'])}: {release['left_why']}")
     if release["commit"] is None and release["path"]:

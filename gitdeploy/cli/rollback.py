@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from gitdeploy.cli.acting import show_outcome
+from gitdeploy.cli.acting import progress, show_outcome
 from gitdeploy.cli.finding import release_named
 from gitdeploy.cli.options import (
     app_argument,
@@ -37,6 +37,11 @@ __all__ = ["command"]
     metavar="N",
     help="How many positions to go back; else 1.",
 )
+@click.option(
+    "--force",
+    is_flag=True,
+    help="Go on although a [[deactivate]] command fails.",
+)
 @root_option
 @wait_option
 @json_option
@@ -46,6 +51,7 @@ def command(  # noqa: PLR0913 - the words of the verb
     chain: str,
     to: str | None,
     steps: int | None,
+    force: bool,
     root: Path,
     wait_s: float,
     as_json: bool,
@@ -63,6 +69,11 @@ def command(  # noqa: PLR0913 - the words of the verb
         with held(opened_app, f"rollback {chain}", wait_s):
             release = release_named(opened_app, to) if to else None
             outcome = roll_back(
-                opened_app, chosen_chain(chain), steps=steps or 1, to=release
+                opened_app,
+                chosen_chain(chain),
+                progress(),
+                steps=steps or 1,
+                to=release,
+                force=force,
             )
         show_outcome(opened_app, outcome, as_json=as_json)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from gitdeploy.cli.acting import show_outcome
+from gitdeploy.cli.acting import progress, show_outcome
 from gitdeploy.cli.options import (
     app_argument,
     chain_argument,
@@ -34,5 +34,5 @@ def command(*, app: str, chain: str, root: Path, wait_s: float, as_json: bool) -
 
     with opened(root, app) as opened_app:
         with held(opened_app, f"rollforward {chain}", wait_s):
-            outcome = roll_forward(opened_app, chosen_chain(chain))
+            outcome = roll_forward(opened_app, chosen_chain(chain), progress())
         show_outcome(opened_app, outcome, as_json=as_json)

@@ -25,7 +25,7 @@ from gitdeploy.config.rules import (
     refuse_too_many,
 )
 from gitdeploy.config.values import Seconds
-from gitdeploy.model import ChainName
+from gitdeploy.model import CHAINS, ChainName
 
 __all__ = [
     "DEFAULTS",
@@ -198,6 +198,11 @@ class Config(Table, frozen=True, kw_only=True):
         if own is None:
             return self.health
         return None if own == "off" else own
+
+    @property
+    def ever_deactivates(self) -> bool:
+        """Whether a roll back has commands to run, on any chain."""
+        return any(self.deactivate_for(chain) for chain in CHAINS)
 
     def limit_s(self, command: Run) -> float:
         """Return the seconds after which a command is killed."""

@@ -35,9 +35,18 @@ class Wanted(Struct, frozen=True):
     ref: str
     anew: bool = False
     """Whether every step runs, also where its outputs are known."""
+    unchecked: bool = False
+    """Whether the pusher wants no checks."""
 
     @classmethod
-    def of(cls, source: Source, chain: ChainName, *, anew: bool = False) -> Self:
+    def of(
+        cls,
+        source: Source,
+        chain: ChainName,
+        *,
+        anew: bool = False,
+        unchecked: bool = False,
+    ) -> Self:
         """Return what a source, which has a commit, becomes on a chain."""
         assert source.commit is not None
         assert source.tree is not None
@@ -49,6 +58,7 @@ class Wanted(Struct, frozen=True):
             chain,
             source.update.ref,
             anew,
+            unchecked,
         )
 
 

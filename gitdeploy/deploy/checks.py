@@ -13,17 +13,19 @@ from msgspec.structs import replace
 from gitdeploy.config import Check, Run
 from gitdeploy.deploy.app import App
 from gitdeploy.deploy.attempt import Wanted
+from gitdeploy.deploy.release_log import log_open
 from gitdeploy.deploy.report import Report
 from gitdeploy.deploy.still_wanted import check_still_wanted
 from gitdeploy.deploy.workplace import workplace
-from gitdeploy.errors import StepFailed
+from gitdeploy.errors import Cancelled, StepFailed
 from gitdeploy.model import Release
 from gitdeploy.probe import Candidate, Heard, ask, free_port
-from gitdeploy.steps import Workplace, run_step, serve
+from gitdeploy.steps import Workplace, can_confine, run_step, serve
 from gitdeploy.system.clock import Stopwatch
 from gitdeploy.system.scratch import scratch_directory
+from gitdeploy.system.signals import disturbable
 
-__all__ = ["answers", "check", "has_passed"]
+__all__ = ["answers", "check", "check_ready", "has_passed"]
 
 _AGAIN_S: Final = 0.1
 _LAST_LINES: Final = 12
@@ -39,8 +41,24 @@ def has_passed(app: App, release: Release, wanted: Wanted) -> bool:
     return app.ledger.releases.has_passed(release.number, _key(wanted))
 
 
+def check_ready(app: App, release: Release, wanted: Wanted, report: Report) -> None:
+    """Run the checks of a ready release that is to be shown, unless it passed them.
+
+    Raises:
+        StepFailed: A check did not hold; the release stays as it is.
+    """
+    if not has_passed(app, release, wanted):
+        try:
+            with log_open(app, release, report), disturbable():
+                check(app, release, wanted, report, linked=True)
+        except KeyboardInterrupt as error:
+            if app.turn:
+                app.turn.stop("a signal")
+            raise Cancelled("cancelled by a signal") from error
+
+
 def check(
-    app: App, release: Release, wanted: Wanted, report: Report, *, confined: bool
+    app: App, release: Release, wanted: Wanted, report: Report, *, linked: bool
 ) -> None:
     """Run each check of a release, in order; note that it passed all.
 
@@ -49,7 +67,7 @@ def check(
         release: The release, which is complete.
         wanted: What it is made of, and the chain it shall be shown on.
         report: Tells the pusher; its log is open.
-        confined: Whether the release shares files that nobody may write into.
+        linked: Whether other releases may have files of it by another name.
 
     Raises:
         StepFailed: A check did not hold; the later ones were not asked.
@@ -61,9 +79,10 @@ def check(
         release,
         wanted,
         report,
+        stage="check",
         check=lambda: check_still_wanted(app, config, report),
     )
-    place = replace(place, confined=confined)
+    place = replace(place, confined=linked and can_confine())
     for one in config.checks_for(wanted.chain):
         if one.run is not None:
             _run(one, place, report)
@@ -121,15 +140,25 @@ def _serve(one: Check, place: Workplace, report: Report) -> None:
     path, watch = one.url, Stopwatch()
     report.begin("check", one.title)
     quiet = replace(place, tell=lambda _: None)  # a server says much to nobody
+    with _last_lines_on_failure(place, report):
+        heard = answers(one, quiet, lambda there: ask(there.url(path), one, at=there))
+        _check_right(one, heard)
+    report.end(watch.seconds, f"{path}  {heard.words}")
+
+
+def _check_right(one: Check, heard: Heard) -> None:
+    if not heard.right:
+        raise StepFailed(f"check {one.title}", heard.words)
+
+
+@contextmanager
+def _last_lines_on_failure(place: Workplace, report: Report) -> Iterator[None]:
     try:
-        heard = answers(one, quiet, lambda place: ask(place.url(path), one, at=place))
-        if not heard.right:
-            raise StepFailed(f"check {one.title}", heard.words)
+        yield
     except StepFailed:
         for line in place.log.tail[-_LAST_LINES:]:
             report.output(line)
         raise
-    report.end(watch.seconds, f"{path}  {heard.words}")
 
 
 class _Asking:
@@ -186,5 +215,8 @@ def _candidate(one: Check, place: Workplace) -> Iterator[Candidate]:
 
 def _key(wanted: Wanted) -> str:
     """Return what two passes of the same checks have in common."""
-    checks = msgspec.to_builtins(wanted.config.checks_for(wanted.chain))
+    checks = msgspec.to_builtins(
+        wanted.config.checks_for(wanted.chain),
+        enc_hook=lambda value: float(value) if isinstance(value, float) else str(value),
+    )
     return json.dumps([checks, wanted.config.env_for(wanted.chain)], sort_keys=True)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Final
 
-from gitdeploy.decide import Deploy, RefKind, Refuse, reached
+from gitdeploy.decide import Deploy, RefKind, Refuse, RollBack, reached
 from gitdeploy.deploy import wording
 from gitdeploy.deploy.acceptance import Acceptance, Superseded
 from gitdeploy.deploy.app import App
@@ -17,6 +17,7 @@ from gitdeploy.deploy.flip import check_links, check_showable, flip, go_back
 from gitdeploy.deploy.judge import Push, judge
 from gitdeploy.deploy.report import Report
 from gitdeploy.deploy.still_wanted import check_still_wanted
+from gitdeploy.deploy.trial import take_back, try_out
 from gitdeploy.errors import (
     Cancelled,
     GitdeployError,
@@ -24,7 +25,7 @@ from gitdeploy.errors import (
     StateError,
     SystemFailed,
 )
-from gitdeploy.model import RefUpdate, Release, Verdict, VerdictWord
+from gitdeploy.model import ChainName, RefUpdate, Release, Verdict, VerdictWord
 from gitdeploy.repository import RefsMoved
 from gitdeploy.system import clock
 from gitdeploy.system.disk import blamed
@@ -158,15 +159,34 @@ class Flow:
             raise self._failed[content]
         if content in self._built:
             attempt.release = self._built[content]
+            self._check(attempt, chain)
         elif ready and not anew:
             attempt.release = ready[0]
+            self._check(attempt, chain)
         else:
             if alone:
                 self._acceptance.check([attempt.update])
             self._leave_to_newer(attempt.update)
-            wanted = Wanted.of(source, chain, anew=anew)
-            attempt.release = self._prepared(wanted)
+            attempt.release = self._prepared(self._wanted(source, chain))
             attempt.built = True
+
+    def _wanted(self, source: Source, chain: ChainName) -> Wanted:
+        options = self._push.options
+        return Wanted.of(
+            source,
+            chain,
+            anew="rebuild" in options,
+            unchecked="skip-checks" in options,
+        )
+
+    def _check(self, attempt: Attempt, chain: ChainName) -> None:
+        """See whether a release that is there holds what another chain wants of it."""
+        wanted = self._wanted(attempt.source, chain)
+        if wanted.config.checks_for(chain) and not wanted.unchecked:
+            from gitdeploy.deploy.checks import check_ready
+
+            assert attempt.release is not None
+            check_ready(self._app, attempt.release, wanted, self._report)
 
     def _leave_to_newer(self, update: RefUpdate) -> None:
         """Build nothing that a push which waits already will replace.
@@ -247,6 +267,8 @@ class Flow:
                 keep = attempt.source.config.releases.keep
                 with suppress(SystemFailed):  # the next one says so again
                     self._app.ledger.set_setting("keep", str(keep))
+                    if attempt.source.config.ever_deactivates:
+                        self._app.ledger.set_setting("deactivate", "yes")
             if attempt.source.kind is RefKind.STAGE and attempt.update.creates:
                 with suppress(OSError, SystemFailed):  # clones only like it
                     self._app.repository.adopt_head(attempt.update.ref)
@@ -265,17 +287,55 @@ class Flow:
         event = attempt.event
         try:
             if attempt.after and attempt.after != attempt.before:
+                self._deactivate(attempt)
                 forward = isinstance(attempt.decision, Deploy)
                 why = f"{event.action} by {attempt.update.short}"
                 flip(self._app, event.id, attempt.after, forward=forward, why=why)
+                self._try_out(attempt)
+        except ReleaseFailed as error:  # nothing is shown that was not before
+            attempt.failure = error
+            self._acceptance.take_back(attempt.update)
+            attempt.end("failed", error.message, error.hint)
         except (OSError, SystemFailed, StateError) as error:
             self._go_back(attempt, error)
         else:
             attempt.end(wording.outcome(attempt.decision))
 
+    def _deactivate(self, attempt: Attempt) -> None:
+        """Run what has to be run before a roll back, where deploy.toml ever said so."""
+        app = self._app
+        if isinstance(attempt.decision, RollBack) and app.ledger.setting("deactivate"):
+            from gitdeploy.deploy.activate import deactivate
+
+            assert attempt.before is not None
+            assert attempt.after is not None
+            force = "force" in self._push.options
+            try:
+                deactivate(
+                    app, attempt.before, attempt.after, self._report, force=force
+                )
+            except ReleaseFailed as error:
+                error.hint = error.hint or "git push -o force"
+                raise
+
+    def _try_out(self, attempt: Attempt) -> None:
+        assert attempt.before is not None
+        assert attempt.after is not None
+        deletes = attempt.update.deletes  # what is live then is another commit
+        wanted = None if deletes else Wanted.of(attempt.source, attempt.after.name)
+        try_out(
+            self._app,
+            attempt.event.id,
+            attempt.before,
+            attempt.after,
+            self._report,
+            wanted=wanted,
+            is_new=isinstance(attempt.decision, Deploy),
+        )
+
     def _take_back(self, attempt: Attempt) -> None:
         if attempt.before and attempt.ended_with(wording.outcome(attempt.decision)):
-            go_back(self._app, attempt.before)
+            take_back(self._app, attempt.before, self._report)
         self._acceptance.take_back(attempt.update)
         attempt.end("failed", "another ref of this atomic push failed")
 

@@ -16,6 +16,7 @@ OPTIONS: Final[Mapping[str, str]] = {
     "plan": "say what would happen, then refuse",
     "rebuild": "make a new release even of known content",
     "skip-checks": "do not run the checks before the flip",
+    "force": "roll back although a [[deactivate]] command fails",
 }
 
 

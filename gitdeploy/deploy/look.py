@@ -143,6 +143,8 @@ def _release(app: App, release: Release, on: list[str]) -> Shape:
         "left_at": release.left_at,
         "left_why": release.left_why,
         "failed_why": release.failed_why,
+        "bad_at": release.bad_at,
+        "bad_why": release.bad_why,
         "files": release.files,
         "size_bytes": release.size_bytes,
         "path": None if gone else str(app.directory(release)),
@@ -184,6 +186,7 @@ def _event(app: App, event: Deployment) -> Shape:
         "started": event.started,
         "seconds": event.seconds,
         "timings": json.loads(event.timings) if event.timings else [],
+        "public_seconds": event.public_seconds,
     }
 
 

@@ -1,17 +1,17 @@
 """A commit made into a ready release: nothing public changes here."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from gitdeploy.deploy.app import App
 from gitdeploy.deploy.attempt import Wanted
 from gitdeploy.deploy.donor import without_touched, write_manifest
 from gitdeploy.deploy.materialise import Made, materialise
+from gitdeploy.deploy.release_log import log_open
 from gitdeploy.deploy.report import Report
 from gitdeploy.deploy.still_wanted import check_still_wanted
 from gitdeploy.errors import Cancelled, GitdeployError, ReleaseFailed
-from gitdeploy.logs import Log
 from gitdeploy.model import Release
 from gitdeploy.system import clock, disk, files
 from gitdeploy.system.signals import disturbable
@@ -56,9 +56,7 @@ def _logged(
     app: App, release: Release, wanted: Wanted, report: Report
 ) -> Iterator[None]:
     """Keep all that is told, and how it ends, in the release's log."""
-    limit_bytes = app.server.limits.log_bytes
-    with Log(app.layout.log(release.name), limit_bytes=limit_bytes) as log:
-        report.log = log
+    with log_open(app, release, report) as log:
         log.heading(f"release {release.name} of {app.name}, {wanted.ref}")
         try:
             yield
@@ -67,8 +65,6 @@ def _logged(
             word = "cancelled" if isinstance(failure, Cancelled) else "failed"
             log.heading(f"{word}  {failure.message}")
             raise
-        finally:
-            report.log = None
 
 
 def _made(app: App, release: Release, wanted: Wanted, report: Report) -> Release:
@@ -76,25 +72,39 @@ def _made(app: App, release: Release, wanted: Wanted, report: Report) -> Release
     check_still_wanted(app, wanted.config, report)
     made = materialise(app, wanted, directory, report)
     _link_shared(app, wanted, directory, report)
-    if wanted.config.build.steps:
-        _build(app, release, wanted, made, report)
+    if _commands(wanted):
+        _run_commands(app, release, wanted, made, report)
     check_still_wanted(app, wanted.config, report)
     if not directory.is_dir():
         raise ReleaseFailed("a build step removed the release's directory")
     return _seal(app, release, wanted, made)
 
 
-def _build(
+def _commands(wanted: Wanted) -> bool:
+    """Return whether anything of deploy.toml is run in the release."""
+    config = wanted.config
+    checks = () if wanted.unchecked else config.checks_for(wanted.chain)
+    return bool(config.build.steps or checks)
+
+
+def _run_commands(
     app: App, release: Release, wanted: Wanted, made: Made, report: Report
 ) -> None:
-    from gitdeploy.deploy.build import build
+    """Build a release, then see whether its checks hold."""
     from gitdeploy.deploy.guard import guarded
 
-    if not made.linked:
-        build(app, release, wanted, report)
-        return
-    with guarded(app, app.directory(release), made.manifest):
-        build(app, release, wanted, report, linked=made.manifest)
+    linked = made.manifest if made.linked else None
+    with ExitStack() as stack:
+        if linked:
+            stack.enter_context(guarded(app, app.directory(release), linked))
+        if wanted.config.build.steps:
+            from gitdeploy.deploy.build import build
+
+            build(app, release, wanted, report, linked=linked)
+        if wanted.config.checks_for(wanted.chain) and not wanted.unchecked:
+            from gitdeploy.deploy.checks import check
+
+            check(app, release, wanted, report, linked=made.linked)
 
 
 def _link_shared(app: App, wanted: Wanted, directory: Path, report: Report) -> None:
@@ -111,7 +121,7 @@ def _link_shared(app: App, wanted: Wanted, directory: Path, report: Report) -> N
 def _seal(app: App, release: Release, wanted: Wanted, made: Made) -> Release:
     """Make a release durable, with the record of its files, and then ready."""
     manifest = made.manifest
-    if wanted.config.build.steps:  # what they changed is not shared any further
+    if _commands(wanted):  # what they changed is not shared any further
         manifest = without_touched(app.directory(release), manifest)
     write_manifest(app, release, manifest)
     layout = app.layout

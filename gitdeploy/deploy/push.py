@@ -55,6 +55,7 @@ def receive(
         wait_s=_WAIT_S,
         tell=report.waiting,
         wants={} if push.only_plans else {u.ref: u.new for u in push.updates},
+        report=report,
     ):
         verdicts = settle(app, push, acceptance, report)
         with suppress(GitdeployError, OSError):  # the verdicts stand

@@ -5,10 +5,9 @@ branch holds stays what was pushed, and nothing ever puts a release back by itse
 that was rolled back here on purpose.
 """
 
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final
 
 from msgspec import Struct
 
@@ -17,7 +16,9 @@ from gitdeploy.deploy.app import App
 from gitdeploy.deploy.attempt import Wanted
 from gitdeploy.deploy.facts import Source, content_id, read_source
 from gitdeploy.deploy.flip import check_showable, flip, go_back
+from gitdeploy.deploy.placed import NO_REF
 from gitdeploy.deploy.report import Report
+from gitdeploy.deploy.trial import try_out
 from gitdeploy.errors import (
     Cancelled,
     GitdeployError,
@@ -41,10 +42,6 @@ __all__ = [
 ]
 
 
-_NO_REF: Final = "refs/heads/main"
-"""For a commit that no ref put on a chain; what is read depends on the commit."""
-
-
 class Outcome(Struct, frozen=True):
     """What a move came to."""
 
@@ -57,44 +54,45 @@ class Outcome(Struct, frozen=True):
 
 
 def roll_back(
-    app: App, name: ChainName, *, steps: int = 1, to: Release | None = None
+    app: App,
+    name: ChainName,
+    report: Report,
+    *,
+    steps: int = 1,
+    to: Release | None = None,
+    force: bool = False,
 ) -> Outcome:
     """Make an earlier release of a chain its head again; it can be rolled forward.
 
     Args:
         app: The app.
         name: The chain.
+        report: Tells how far it is.
         steps: How many positions to go back, unless `to` is given.
         to: The release to go back to.
+        force: Whether to go on where a `[[deactivate]]` command fails.
 
     Raises:
         NothingThere: The chain is not that long.
         UsageError: `to` does not stand on the chain.
+        ReleaseFailed: A `[[deactivate]]` command failed, or the earlier release does
+            not work; what was live is live.
     """
     if to is not None:
         steps = _steps_to(app, name, to)
-    return _move(
-        app,
-        name,
-        "rollback",
-        "rolled back",
-        lambda chain: chain.roll_back(steps, clock.now()) if steps else chain,
-    )
+    move = _Move(app, name, "rollback", "rolled back", report, force=force)
+    return move(lambda chain: chain.roll_back(steps, clock.now()) if steps else chain)
 
 
-def roll_forward(app: App, name: ChainName) -> Outcome:
+def roll_forward(app: App, name: ChainName, report: Report) -> Outcome:
     """Undo the latest roll back of a chain.
 
     Raises:
         NothingThere: There is none to undo.
+        Withdrawn: It does not work; what was live is live.
     """
-    return _move(
-        app,
-        name,
-        "rollforward",
-        "rolled forward",
-        lambda chain: chain.roll_forward(clock.now()),
-    )
+    move = _Move(app, name, "rollforward", "rolled forward", report)
+    return move(lambda chain: chain.roll_forward(clock.now()))
 
 
 def release_staged(app: App, report: Report) -> Outcome:
@@ -112,17 +110,13 @@ def release_staged(app: App, report: Report) -> Outcome:
         raise NothingThere("nothing is staged, so there is nothing to release")
     release = app.ledger.releases.get(staged.release)
     if release.commit:
-        source = read_source(app, staged.ref or _NO_REF, release.commit)
-        content = content_id(source, "prod")
-        if content != release.content:
-            ready = app.ready_with(content)
-            release = (
-                ready[0] if ready else _prepared(app, "release", source, "prod", report)
-            )
-    return _put(app, "prod", "release", release, staged.commit, None)
+        source = read_source(app, staged.ref or NO_REF, release.commit)
+        release = _fit_for_prod(app, release, source, report)
+    entry = Entry(release.number, staged.commit, None, clock.now())
+    return _put(app, "prod", "release", entry, report)
 
 
-def deploy_directory(app: App, path: Path, name: ChainName) -> Outcome:
+def deploy_directory(app: App, path: Path, name: ChainName, report: Report) -> Outcome:
     """Put any directory at the head of a chain; no git is needed.
 
     The directory stays where it is and stays its owner's: it is linked, never
@@ -135,9 +129,11 @@ def deploy_directory(app: App, path: Path, name: ChainName) -> Outcome:
         raise UsageError(f"{path} is not a directory, so it cannot be deployed")
     directory = path.resolve()
     if directory.is_relative_to(app.layout.home.resolve()):
-        own = _own(app, directory)
-        return _put(app, name, "deploy", own, own.commit, None)
-    return _put(app, name, "deploy", _adopted(app, directory), None, None)
+        release = _own(app, directory)
+    else:
+        release = _adopted(app, directory)
+    entry = Entry(release.number, release.commit, None, clock.now())
+    return _put(app, name, "deploy", entry, report)
 
 
 def redeploy(app: App, name: ChainName, report: Report) -> Outcome:
@@ -150,10 +146,28 @@ def redeploy(app: App, name: ChainName, report: Report) -> Outcome:
     head = app.ledger.chains.read(name).head
     if head is None or head.commit is None:
         raise NothingThere(f"{name} shows no commit that could be deployed again")
-    source = read_source(app, head.ref or _NO_REF, head.commit)
+    source = read_source(app, head.ref or NO_REF, head.commit)
     report.title(app.name, name, head.commit[:7])
     release = _prepared(app, "redeploy", source, name, report, anew=True)
-    return _put(app, name, "redeploy", release, head.commit, head.ref)
+    entry = Entry(release.number, head.commit, head.ref, clock.now())
+    return _put(app, name, "redeploy", entry, report)
+
+
+def _fit_for_prod(
+    app: App, release: Release, source: Source, report: Report
+) -> Release:
+    """Return what prod shows of what is staged: the release itself, where it can."""
+    content = content_id(source, "prod")
+    ready = [release] if content == release.content else app.ready_with(content)
+    if not ready:
+        return _prepared(app, "release", source, "prod", report)
+    wanted = Wanted.of(source, "prod")
+    if wanted.config.checks_for("prod"):
+        from gitdeploy.deploy.checks import check_ready
+
+        with _failures_noted(app, "release", "prod", ready[0]):
+            check_ready(app, ready[0], wanted, report)
+    return ready[0]
 
 
 def _own(app: App, directory: Path) -> Release:
@@ -178,13 +192,23 @@ def _prepared(
 
     if source.trouble:
         raise ReleaseFailed(source.trouble.reason, hint=source.trouble.hint)
+    with _failures_noted(app, action, name):
+        return prepare(app, Wanted.of(source, name, anew=anew), report)
+
+
+@contextmanager
+def _failures_noted(
+    app: App, action: str, name: ChainName, release: Release | None = None
+) -> Iterator[None]:
+    """Write into history why an action did not get as far as its intent."""
     deployments = app.ledger.deployments
     try:
-        return prepare(app, Wanted.of(source, name, anew=anew), report)
+        yield
     except ReleaseFailed as error:
         word: VerdictWord = "cancelled" if isinstance(error, Cancelled) else "failed"
         event = deployments.begin(action, by=app.by, started=clock.now(), chain=name)
-        deployments.end(event.id, word, reason=error.message, release=error.release)
+        number = error.release or (release.number if release else None)
+        deployments.end(event.id, word, reason=error.message, release=number)
         if isinstance(error.__cause__, KeyboardInterrupt):
             raise error.__cause__ from None
         raise
@@ -204,15 +228,10 @@ def _adopted(app: App, directory: Path) -> Release:
 
 
 def _put(
-    app: App,
-    name: ChainName,
-    action: str,
-    release: Release,
-    commit: str | None,
-    ref: str | None,
+    app: App, name: ChainName, action: str, entry: Entry, report: Report
 ) -> Outcome:
-    entry = Entry(release.number, commit, ref, clock.now())
-    return _move(app, name, action, "deployed", lambda chain: _pushed(chain, entry))
+    move = _Move(app, name, action, "deployed", report)
+    return move(lambda chain: _pushed(chain, entry))
 
 
 def _pushed(chain: Chain, entry: Entry) -> Chain:
@@ -221,43 +240,79 @@ def _pushed(chain: Chain, entry: Entry) -> Chain:
     return chain.push(entry)
 
 
-def _move(
-    app: App,
-    name: ChainName,
-    action: str,
-    word: VerdictWord,
-    change: Callable[[Chain], Chain],
-) -> Outcome:
-    """Write the intent down, flip, write the verdict down."""
-    before = app.ledger.chains.read(name)
-    after = change(before)
-    check_showable(app, after)
-    watch = Stopwatch()
-    event = _intended(app, action, before, after)
-    with undisturbed():
-        if after == before:
-            word = "unchanged"
-        else:
-            _flip_or_go_back(app, event, before, after)
-        with suppress(GitdeployError):  # it has happened all the same
-            app.ledger.deployments.end(event.id, word, seconds=watch.seconds)
-    now, then = _head(app, after), _head(app, before)
-    assert now is not None
-    return Outcome(word, name, now, then)
+class _Move(Struct, frozen=True):
+    """One move of a chain, from its intent to its verdict."""
 
+    app: App
+    name: ChainName
+    action: str
+    word: VerdictWord
+    report: Report
+    force: bool = False
 
-def _intended(app: App, action: str, before: Chain, after: Chain) -> Deployment:
-    """Return a new event whose intent is written down."""
-    deployments = app.ledger.deployments
-    event = deployments.begin(action, by=app.by, started=clock.now(), chain=before.name)
-    _check_not_cancelled(app, event)
-    deployments.intend(
-        event.id,
-        release=after.head.release if after.head else None,
-        from_release=before.head.release if before.head else None,
-        plan=dumps(before, after),
-    )
-    return event
+    def __call__(self, change: Callable[[Chain], Chain]) -> Outcome:
+        """Write the intent down, flip, try it out, write the verdict down."""
+        app, word = self.app, self.word
+        before = app.ledger.chains.read(self.name)
+        after = change(before)
+        check_showable(app, after)
+        watch = Stopwatch()
+        event = self._intended(before, after)
+        with undisturbed():
+            if after == before:
+                word = "unchanged"
+            else:
+                self._carry_out(event, before, after)
+            with suppress(GitdeployError):  # it has happened all the same
+                app.ledger.deployments.end(event.id, word, seconds=watch.seconds)
+        now, then = _head(app, after), _head(app, before)
+        assert now is not None
+        return Outcome(word, self.name, now, then)
+
+    def _intended(self, before: Chain, after: Chain) -> Deployment:
+        """Return a new event whose intent is written down."""
+        app, deployments = self.app, self.app.ledger.deployments
+        event = deployments.begin(
+            self.action, by=app.by, started=clock.now(), chain=self.name
+        )
+        _check_not_cancelled(app, event)
+        deployments.intend(
+            event.id,
+            release=after.head.release if after.head else None,
+            from_release=before.head.release if before.head else None,
+            plan=dumps(before, after),
+        )
+        return event
+
+    def _carry_out(self, event: Deployment, before: Chain, after: Chain) -> None:
+        """Flip and try it out; after a failure all is as before."""
+        app, end = self.app, self.app.ledger.deployments.end
+        forward = self.action not in ("rollback", "rollforward")
+        try:
+            self._deactivate(before, after)
+            why = f"{self.action} by {app.by}"
+            flip(app, event.id, after, forward=forward, why=why)
+            try_out(app, event.id, before, after, self.report, is_new=forward)
+        except ReleaseFailed as error:
+            end(event.id, "failed", reason=error.message)
+            raise
+        except (OSError, GitdeployError) as error:
+            reason = f"the links could not be replaced: {disk.blamed(error)}"
+            reason += go_back(app, before)
+            end(event.id, "failed", reason=reason)
+            raise
+
+    def _deactivate(self, before: Chain, after: Chain) -> None:
+        app = self.app
+        if self.action == "rollback" and app.ledger.setting("deactivate"):
+            from gitdeploy.deploy.activate import deactivate
+
+            try:
+                deactivate(app, before, after, self.report, force=self.force)
+            except ReleaseFailed as error:
+                again = f"gitdeploy rollback {app.name} {self.name} --force"
+                error.hint = error.hint or again
+                raise
 
 
 def _head(app: App, chain: Chain) -> Release | None:
@@ -270,17 +325,6 @@ def _check_not_cancelled(app: App, event: Deployment) -> None:
         reason = f"cancelled by {by}"
         app.ledger.deployments.end(event.id, "cancelled", reason=reason)
         raise Cancelled(reason)
-
-
-def _flip_or_go_back(app: App, event: Deployment, before: Chain, after: Chain) -> None:
-    forward = event.action not in ("rollback", "rollforward")
-    try:
-        flip(app, event.id, after, forward=forward, why=f"{event.action} by {app.by}")
-    except (OSError, GitdeployError) as error:
-        reason = f"the links could not be replaced: {disk.blamed(error)}"
-        reason += go_back(app, before)
-        app.ledger.deployments.end(event.id, "failed", reason=reason)
-        raise
 
 
 def _steps_to(app: App, name: ChainName, release: Release) -> int:

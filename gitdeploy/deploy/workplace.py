@@ -18,6 +18,7 @@ def workplace(
     wanted: Wanted,
     report: Report,
     *,
+    stage: str = "build",
     check: Callable[[], None] = lambda: None,
 ) -> Workplace:
     """Return what the commands of a release have in common.
@@ -27,10 +28,14 @@ def workplace(
         release: The release, whose files are there.
         wanted: What it is made of, and for which chain.
         report: Tells the pusher; its log is open.
+        stage: What they run for: build, check, activate or deactivate.
         check: What ends a command that nobody wants any more.
     """
     assert report.log is not None
-    environment = _environment(app, release, wanted)
+    environment = {
+        **_environment(app, release, wanted),
+        "GITDEPLOY_STAGE": stage,  # by which leftovers of a crash are known
+    }
     return Workplace(
         app.directory(release),
         environment,
@@ -42,8 +47,9 @@ def workplace(
 
 
 def _environment(app: App, release: Release, wanted: Wanted) -> dict[str, str]:
-    head = app.ledger.chains.read(wanted.chain).head
-    before = app.ledger.releases.get(head.release) if head else None
+    shown = app.ledger.chains.first(wanted.chain, 2)
+    others = [entry.release for entry in shown if entry.release != release.number]
+    before = app.ledger.releases.get(others[0]) if others else None
     shared = app.layout.shared_of(wanted.config.shared.scope, wanted.chain)
     return {
         **app.surroundings.environment(),

@@ -29,12 +29,14 @@ def end_session(child: "subprocess.Popen[bytes]") -> None:
 
 
 def end_leftovers(directory: Path) -> None:
-    """Kill what a step still runs in a release whose preparation died.
+    """Kill what a command still runs in a release, whoever started it died.
 
-    Only a step of that release has the release's directory in its environment.
+    Only commands have these in their environment: the release's directory, and what
+    they run for, which an app's server has not.
     """
     for process in processes.running():
-        if process.variable("GITDEPLOY_RELEASE_DIR") == str(directory):
+        where = process.variable("GITDEPLOY_RELEASE_DIR")
+        if where == str(directory) and process.variable("GITDEPLOY_STAGE"):
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(process.pid, signal.SIGKILL)
 

@@ -1,7 +1,7 @@
 """The one place that tells the time."""
 
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 __all__ = [
@@ -10,6 +10,7 @@ __all__ = [
     "booted_s",
     "compact",
     "expanded",
+    "later",
     "now",
     "seconds_since",
     "wait_past",
@@ -23,6 +24,12 @@ _TICKS: Final = 50
 def now() -> str:
     """Return the present, ISO 8601, UTC, to the second: `2026-11-21T19:11:02Z`."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def later(seconds: float) -> str:
+    """Return the moment that is so many seconds from now, in the form of `now`."""
+    then = datetime.now(UTC) + timedelta(seconds=seconds)
+    return then.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def compact(moment: str) -> str:
@@ -70,8 +77,13 @@ def wait_past(moment_ns: int) -> None:
 class Stopwatch:
     """Seconds since it was made, untouched by changes of the clock."""
 
-    def __init__(self) -> None:
-        self._start = time.monotonic()
+    def __init__(self, seconds: float = 0.0) -> None:
+        """Begin to count.
+
+        Args:
+            seconds: From where on.
+        """
+        self._start = time.monotonic() - seconds
 
     @property
     def seconds(self) -> float:

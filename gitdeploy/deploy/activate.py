@@ -1,0 +1,105 @@
+"""What is live made to work: the commands after the flip, then its health.
+
+And before a roll back the commands that undo them, in what is being left.
+"""
+
+from msgspec.structs import replace
+
+from gitdeploy.chain import Chain
+from gitdeploy.config import Activation, Health
+from gitdeploy.deploy.app import App
+from gitdeploy.deploy.attempt import Wanted
+from gitdeploy.deploy.placed import wanted_of
+from gitdeploy.deploy.release_log import log_open
+from gitdeploy.deploy.report import Report
+from gitdeploy.deploy.workplace import workplace
+from gitdeploy.errors import ReleaseFailed, StepFailed, Unhealthy
+from gitdeploy.model import Release
+from gitdeploy.probe import ask_until_healthy
+from gitdeploy.steps import Workplace, run_step
+from gitdeploy.system.clock import Stopwatch
+
+__all__ = ["activate", "deactivate"]
+
+
+def activate(app: App, release: Release, wanted: Wanted, report: Report) -> None:
+    """Run the `[[activate]]` commands of what is live, and see that it is healthy.
+
+    Args:
+        app: The app.
+        release: The head of the chain, which the links show.
+        wanted: What it was made of, and the chain.
+        report: Tells the pusher.
+
+    Raises:
+        StepFailed: A command did not succeed; the later ones did not run.
+        Unhealthy: It does not answer as it should.
+    """
+    config, chain = wanted.config, wanted.chain
+    with log_open(app, release, report):
+        place = workplace(app, release, wanted, report, stage="activate")
+        public = app.public.target / app.public.name(chain, 1)
+        place = replace(
+            place,
+            directory=public,
+            environment={**place.environment, "PWD": str(public)},
+        )
+        for step in config.activate_for(chain):
+            _run(step, place, config.limit_s(step), report)
+        if health := config.health_for(chain):
+            _see_healthy(health, report)
+
+
+def deactivate(
+    app: App, before: Chain, after: Chain, report: Report, *, force: bool
+) -> None:
+    """Run the `[[deactivate]]` commands of the releases that a roll back leaves.
+
+    Args:
+        app: The app.
+        before: The chain as it is.
+        after: The chain as it shall be, shorter.
+        report: Tells the pusher.
+        force: Whether to go on where one fails.
+
+    Raises:
+        ReleaseFailed: A command did not succeed; the later ones did not run.
+    """
+    for entry in before.entries[: len(before.entries) - len(after.entries)]:
+        release = app.ledger.releases.get(entry.release)
+        try:
+            if wanted := wanted_of(app, before.name, entry):
+                _deactivate(app, release, wanted, report)
+        except ReleaseFailed as error:
+            if not force:
+                raise
+            report.line("forced", f"although {error.message}")
+
+
+def _deactivate(app: App, release: Release, wanted: Wanted, report: Report) -> None:
+    config = wanted.config
+    steps = config.deactivate_for(wanted.chain)
+    if steps:
+        with log_open(app, release, report):
+            place = workplace(app, release, wanted, report, stage="deactivate")
+            for step in steps:
+                _run(step, place, config.limit_s(step), report)
+
+
+def _run(step: Activation, place: Workplace, limit_s: float, report: Report) -> None:
+    report.begin(step.title, step.title if step.name is None else "")
+    try:
+        seconds = run_step(step, place, timeout_s=limit_s)
+    except StepFailed as error:
+        raise StepFailed(
+            f"{place.environment['GITDEPLOY_STAGE']} {step.title}", error.outcome
+        ) from error
+    report.end(seconds)
+
+
+def _see_healthy(health: Health, report: Report) -> None:
+    watch = Stopwatch()
+    heard = ask_until_healthy(health, stop=lambda: False)
+    if not heard.right:
+        raise Unhealthy(f"health: {health.url}: {heard.words}")
+    report.line("health", f"{health.url}  {heard.words}", watch.seconds)

@@ -1,0 +1,31 @@
+"""What put an entry of a chain there: its commit, with its deploy.toml, once more."""
+
+from typing import Final
+
+from gitdeploy.deploy.app import App
+from gitdeploy.deploy.attempt import Wanted
+from gitdeploy.deploy.facts import read_source
+from gitdeploy.errors import ReleaseFailed
+from gitdeploy.model import ChainName, Entry
+
+__all__ = ["NO_REF", "wanted_of"]
+
+NO_REF: Final = "refs/heads/main"
+"""For a commit that no ref put on a chain; what is read depends on the commit."""
+
+
+def wanted_of(app: App, chain: ChainName, entry: Entry) -> Wanted | None:
+    """Return what an entry of a chain was made of.
+
+    Returns:
+        None for a directory that did not come from git.
+
+    Raises:
+        ReleaseFailed: Its deploy.toml cannot be read any more.
+    """
+    if entry.commit is None:
+        return None
+    source = read_source(app, entry.ref or NO_REF, entry.commit)
+    if source.trouble:
+        raise ReleaseFailed(source.trouble.reason, hint=source.trouble.hint)
+    return Wanted.of(source, chain)

@@ -1,0 +1,138 @@
+"""What a flip has shown is tried out; what does not work is withdrawn at once.
+
+Between the flip and the end of the trial the deployment is `changed`, and `condemned`
+once it was found not to work: whoever finds it so later goes on from there (`recover`).
+"""
+
+from gitdeploy.chain import Chain
+from gitdeploy.config import Config
+from gitdeploy.deploy.app import App
+from gitdeploy.deploy.attempt import Wanted
+from gitdeploy.deploy.flip import go_back
+from gitdeploy.deploy.placed import wanted_of
+from gitdeploy.deploy.report import Report
+from gitdeploy.errors import GitdeployError, Withdrawn
+from gitdeploy.model import ChainName, Watch
+from gitdeploy.system import clock
+from gitdeploy.system.clock import Stopwatch
+from gitdeploy.system.disk import blamed
+
+__all__ = ["take_back", "try_out", "withdraw"]
+
+
+def try_out(  # noqa: PLR0913 - an event, its two chains, and who is told
+    app: App,
+    event: int,
+    before: Chain,
+    after: Chain,
+    report: Report,
+    *,
+    wanted: Wanted | None = None,
+    is_new: bool,
+) -> None:
+    """Activate what a flip has shown and see whether it is healthy.
+
+    Args:
+        app: The app, whose lock is held.
+        event: The deployment that showed it.
+        before: The chain as it was.
+        after: The chain as it is now.
+        report: Tells the pusher.
+        wanted: What the head was made of; None: to be read.
+        is_new: Whether the event brought the head; else it was on the chain before.
+
+    Raises:
+        Withdrawn: It does not work; chain and links are what they were before.
+    """
+    if after.head is None or _same_head(before, after):
+        return
+    _end_watch(app, after.name)
+    if after.head.commit is None:
+        return
+    watch = Stopwatch()
+    try:
+        wanted = wanted or wanted_of(app, after.name, after.head)
+        if wanted and _asks_anything(wanted.config, after.name):
+            _activate_head(app, after, wanted, report)
+            _begin_watch(app, after, wanted)
+    except (GitdeployError, OSError) as error:
+        why, condemned = blamed(error), after.head.release if is_new else None
+        to = f"to release {before.head.release}" if before.head else "to nothing"
+        report.line("going back", to)
+        app.ledger.condemn(event, why, release=condemned, at=clock.now())
+        raise withdraw(app, event, before, why, report, shown=watch) from error
+
+
+def withdraw(
+    app: App, event: int, before: Chain, why: str, report: Report, *, shown: Stopwatch
+) -> Withdrawn:
+    """Take back what an event showed and does not work; return what came of it.
+
+    Args:
+        app: The app, whose lock is held.
+        event: The deployment, which is condemned.
+        before: The chain as it was.
+        why: What does not work.
+        report: Tells the pusher.
+        shown: Runs since the release was shown.
+
+    Changes: the chain, the links, `refs/deploy/*`; and whatever the commands change of
+        the release that is live again. Safe to repeat.
+    """
+    stuck = go_back(app, before)
+    app.ledger.deployments.withdrawn(event, public_seconds=shown.seconds)
+    return Withdrawn(why + (stuck or _activated_again(app, before, report)))
+
+
+def take_back(app: App, before: Chain, report: Report) -> str:
+    """Take back what works, since something else of the same push does not.
+
+    Returns:
+        What is to be said of it, where even that failed; else empty.
+    """
+    return go_back(app, before) or _activated_again(app, before, report)
+
+
+def _same_head(before: Chain, after: Chain) -> bool:
+    assert after.head is not None
+    return before.head is not None and before.head.release == after.head.release
+
+
+def _asks_anything(config: Config, chain: ChainName) -> bool:
+    return bool(config.activate_for(chain) or config.health_for(chain))
+
+
+def _activate_head(app: App, chain: Chain, wanted: Wanted, report: Report) -> None:
+    from gitdeploy.deploy.activate import activate
+
+    assert chain.head is not None
+    release = app.ledger.releases.get(chain.head.release)
+    activate(app, release, wanted, report)
+    if release.bad_at:
+        app.ledger.releases.absolve(release.number)
+
+
+def _activated_again(app: App, before: Chain, report: Report) -> str:
+    """Activate what is live again; return what to say of it if that fails too."""
+    if before.head is None:
+        return ""
+    try:
+        wanted = wanted_of(app, before.name, before.head)
+        if wanted and _asks_anything(wanted.config, before.name):
+            _activate_head(app, before, wanted, report)
+    except (GitdeployError, OSError) as error:
+        number = before.head.release
+        return f"; release {number} is live again, and fails too: {blamed(error)}"
+    return ""
+
+
+def _begin_watch(app: App, chain: Chain, wanted: Wanted) -> None:
+    health, head = wanted.config.health_for(chain.name), chain.head
+    if health and health.watch_s and head:
+        until = clock.later(health.watch_s)
+        app.ledger.watches.begin(Watch(chain.name, head.release, head.since, until))
+
+
+def _end_watch(app: App, chain: ChainName) -> None:
+    if any(watch.chain == chain for watch in app.ledger.watches.all()):
+        app.ledger.watches.end(chain)
