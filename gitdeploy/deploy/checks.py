@@ -28,6 +28,7 @@ from gitdeploy.system.signals import disturbable
 __all__ = ["answers", "check", "check_ready", "has_passed"]
 
 _AGAIN_S: Final = 0.1
+_LATE_S: Final = 5.0
 _LAST_LINES: Final = 12
 
 
@@ -108,7 +109,10 @@ def answers(
         StepFailed: It ended by itself, or could not be started.
     """
     assert one.serve is not None
-    with _candidate(one, place) as candidate, _asking(candidate, ask_it) as asked:
+    with (
+        _candidate(one, place) as candidate,
+        _asking(lambda: ask_it(candidate), one.within_s) as asked,
+    ):
         environment = {
             **place.environment,
             "PORT": str(candidate.port),
@@ -118,8 +122,8 @@ def answers(
             one.serve,
             f"check {one.title}",
             replace(place, environment=environment),
-            timeout_s=one.within_s,
-            done=asked.is_right,
+            timeout_s=one.within_s + _LATE_S,
+            done=asked.is_done,
         )
     return asked.heard
 
@@ -164,15 +168,23 @@ def _last_lines_on_failure(place: Workplace, report: Report) -> Iterator[None]:
 class _Asking:
     """A thread that asks again and again until the answer is right."""
 
-    def __init__(self, ask_once: Callable[[], Heard]) -> None:
+    def __init__(self, ask_once: Callable[[], Heard], within_s: float) -> None:
         self._ask_once = ask_once
+        self._within_s = within_s
+        self._watch = Stopwatch()
         self._enough = threading.Event()
         self._thread = threading.Thread(target=self._ask)
         self.heard = Heard(right=False, words="no answer")
 
-    def is_right(self) -> bool:
-        """Return whether the right answer came."""
-        return self.heard.right
+    def is_done(self) -> bool:
+        """Return whether the right answer came, or the time for it is over.
+
+        What is heard from then on is how the candidate is ended.
+        """
+        if self.heard.right or self._watch.seconds >= self._within_s:
+            self._enough.set()
+            return True
+        return False
 
     def begin(self) -> None:
         """Ask from now on."""
@@ -194,10 +206,8 @@ class _Asking:
 
 
 @contextmanager
-def _asking(
-    candidate: Candidate, ask_it: Callable[[Candidate], Heard]
-) -> Iterator[_Asking]:
-    asking = _Asking(lambda: ask_it(candidate))
+def _asking(ask_once: Callable[[], Heard], within_s: float) -> Iterator[_Asking]:
+    asking = _Asking(ask_once, within_s)
     asking.begin()
     try:
         yield asking
