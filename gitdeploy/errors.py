@@ -91,7 +91,15 @@ class Unhealthy(ReleaseFailed):
 
 
 class Withdrawn(ReleaseFailed):
-    """A release was shown, did not work, and is not shown any more."""
+    """A release was shown, did not work, and is not shown any more.
+
+    Attributes:
+        unfinished: Whether it could not be taken back; whoever comes next tries again.
+    """
+
+    def __init__(self, message: str, *, unfinished: bool = False) -> None:
+        super().__init__(message)
+        self.unfinished = unfinished
 
 
 class Cancelled(ReleaseFailed):

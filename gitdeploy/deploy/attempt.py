@@ -8,7 +8,7 @@ from gitdeploy.chain import Chain
 from gitdeploy.config import Config
 from gitdeploy.decide import Accept, Decision, Deploy, Refuse, RollBack, Unchanged
 from gitdeploy.deploy.facts import Source, content_id
-from gitdeploy.errors import ReleaseFailed
+from gitdeploy.errors import ReleaseFailed, Withdrawn
 from gitdeploy.ledger import dumps
 from gitdeploy.model import (
     ChainName,
@@ -96,6 +96,11 @@ class Attempt(Struct):
         if self.before is None or self.after is None:
             return ""
         return dumps(self.before, self.after)
+
+    @property
+    def is_unfinished(self) -> bool:
+        """Whether it could not be undone: whoever comes next goes on with it."""
+        return isinstance(self.failure, Withdrawn) and self.failure.unfinished
 
     def end(self, word: VerdictWord, reason: str = "", hint: str = "") -> None:
         """Give the verdict."""

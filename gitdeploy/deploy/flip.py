@@ -56,7 +56,7 @@ def check_links(app: App, name: ChainName) -> None:
 
 
 def go_back(app: App, before: Chain) -> str:
-    """Make a chain what it was before a flip that failed; say if even that fails.
+    """Make a chain what it was before a flip; return why not, where that fails too.
 
     Changes: the ledger, then the links and `refs/deploy/*` as far as possible.
     """
@@ -64,7 +64,7 @@ def go_back(app: App, before: Chain) -> str:
         app.ledger.rewrite(before, at=clock.now(), why="a flip failed")
         show(app, forward=False)
     except (OSError, GitdeployError) as error:
-        return f"; nor could they be put back: {blamed(error)}"
+        return blamed(error)
     return ""
 
 

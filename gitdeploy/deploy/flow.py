@@ -334,16 +334,18 @@ class Flow:
         )
 
     def _take_back(self, attempt: Attempt) -> None:
+        reason = "another ref of this atomic push failed"
         if attempt.before and attempt.ended_with(wording.outcome(attempt.decision)):
-            take_back(self._app, attempt.before, self._report)
+            reason += take_back(self._app, attempt.before, self._report)
         self._acceptance.take_back(attempt.update)
-        attempt.end("failed", "another ref of this atomic push failed")
+        attempt.end("failed", reason)
 
     def _go_back(self, attempt: Attempt, error: OSError | GitdeployError) -> None:
         """Undo a flip that failed: the chain and its links first, then the ref."""
         assert attempt.before is not None
         reason = f"the links could not be replaced: {blamed(error)}"
-        reason += go_back(self._app, attempt.before)
+        if stuck := go_back(self._app, attempt.before):
+            reason += f"; nor could they be put back: {stuck}"
         self._acceptance.take_back(attempt.update)
         attempt.end("failed", reason, f"gitdeploy repair {self._app.name}")
 
@@ -353,14 +355,8 @@ class Flow:
         verdict = attempt.verdict
         assert verdict is not None
         try:
-            self._app.ledger.deployments.end(
-                attempt.event.id,
-                verdict.word,
-                reason=verdict.reason,
-                seconds=attempt.watch.seconds,
-                timings=attempt.timings,
-                release=attempt.release.number if attempt.release else None,
-            )
+            if not attempt.is_unfinished:
+                self._write_down(attempt, verdict)
         except (OSError, GitdeployError) as error:  # it has happened all the same
             self._report.line("warning", blamed(error))
         try:
@@ -370,3 +366,13 @@ class Flow:
         except (OSError, GitdeployError) as error:
             self._report.line(verdict.word, blamed(error))
         return verdict
+
+    def _write_down(self, attempt: Attempt, verdict: Verdict) -> None:
+        self._app.ledger.deployments.end(
+            attempt.event.id,
+            verdict.word,
+            reason=verdict.reason,
+            seconds=attempt.watch.seconds,
+            timings=attempt.timings,
+            release=attempt.release.number if attempt.release else None,
+        )

@@ -194,6 +194,8 @@ def _withdraw(app: App, event: Deployment, report: Report) -> str:
 
 def _failed(app: App, event: Deployment, error: Withdrawn) -> str:
     """End an event that was taken back: its ref goes back as well."""
+    if error.unfinished:
+        return error.message
     update = _update(event)
     if update and app.repository.holds(update):
         app.repository.move([update.reversed()], why="put back")

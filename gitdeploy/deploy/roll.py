@@ -25,6 +25,7 @@ from gitdeploy.errors import (
     NothingThere,
     ReleaseFailed,
     UsageError,
+    Withdrawn,
 )
 from gitdeploy.ledger import dumps
 from gitdeploy.model import ChainName, Deployment, Entry, Release, VerdictWord
@@ -294,11 +295,13 @@ class _Move(Struct, frozen=True):
             flip(app, event.id, after, forward=forward, why=why)
             try_out(app, event.id, before, after, self.report, is_new=forward)
         except ReleaseFailed as error:
-            end(event.id, "failed", reason=error.message)
+            if not (isinstance(error, Withdrawn) and error.unfinished):
+                end(event.id, "failed", reason=error.message)
             raise
         except (OSError, GitdeployError) as error:
             reason = f"the links could not be replaced: {disk.blamed(error)}"
-            reason += go_back(app, before)
+            if stuck := go_back(app, before):
+                reason += f"; nor could they be put back: {stuck}"
             end(event.id, "failed", reason=reason)
             raise
 

@@ -4,6 +4,8 @@ Between the flip and the end of the trial the deployment is `changed`, and `cond
 once it was found not to work: whoever finds it so later goes on from there (`recover`).
 """
 
+from contextlib import suppress
+
 from gitdeploy.chain import Chain
 from gitdeploy.config import Config
 from gitdeploy.deploy.app import App
@@ -59,7 +61,8 @@ def try_out(  # noqa: PLR0913 - an event, its two chains, and who is told
         why, condemned = blamed(error), after.head.release if is_new else None
         to = f"to release {before.head.release}" if before.head else "to nothing"
         report.line("going back", to)
-        app.ledger.condemn(event, why, release=condemned, at=clock.now())
+        with suppress(GitdeployError):  # what can be taken back is, all the same
+            app.ledger.condemn(event, why, release=condemned, at=clock.now())
         raise withdraw(app, event, before, why, report, shown=watch) from error
 
 
@@ -79,9 +82,12 @@ def withdraw(
     Changes: the chain, the links, `refs/deploy/*`; and whatever the commands change of
         the release that is live again. Safe to repeat.
     """
-    stuck = go_back(app, before)
-    app.ledger.deployments.withdrawn(event, public_seconds=shown.seconds)
-    return Withdrawn(why + (stuck or _activated_again(app, before, report)))
+    if stuck := go_back(app, before):
+        why += f"; it is STILL LIVE, as it could not be taken back: {stuck}"
+        return Withdrawn(why, unfinished=True)
+    with suppress(GitdeployError):
+        app.ledger.deployments.withdrawn(event, public_seconds=shown.seconds)
+    return Withdrawn(why + _activated_again(app, before, report))
 
 
 def take_back(app: App, before: Chain, report: Report) -> str:
@@ -90,7 +96,9 @@ def take_back(app: App, before: Chain, report: Report) -> str:
     Returns:
         What is to be said of it, where even that failed; else empty.
     """
-    return go_back(app, before) or _activated_again(app, before, report)
+    if stuck := go_back(app, before):
+        return f"; it could not be taken back: {stuck}"
+    return _activated_again(app, before, report)
 
 
 def _same_head(before: Chain, after: Chain) -> bool:

@@ -30,6 +30,8 @@ class Activity:
     """Whether it begins with the base world; else with an empty root."""
     recovery: Deed = _REPAIR
     """What somebody does who knows of the crash."""
+    fails: bool = False
+    """Whether it comes to nothing by itself, and says so."""
     stepwise: bool = False
     """Whether an error may leave a part of it done: it is safe to repeat."""
 
@@ -105,6 +107,13 @@ ACTIVITIES = {
     activity.name: activity
     for activity in (
         Activity("stage", _STAGE, _AFTER_STAGE),
+        Activity("alive", push(f"alive:{MAIN}"), (push(f"after-alive:{MAIN}"),)),
+        Activity(
+            "broken",
+            push(f"broken:{MAIN}"),
+            (_REPAIR, *_ALL_IS_WELL),  # what is pushed next begins where main is again
+            fails=True,
+        ),
         Activity("release", push("c6:refs/tags/v6"), _ALL_IS_WELL),
         Activity(
             "ungated",

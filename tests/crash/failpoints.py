@@ -66,7 +66,7 @@ def points_of(deed: Deed, world: World) -> list[Point]:
     """Return the points of a deed, which is done to `world`."""
     into = world.root.with_name(f"{world.root.name}.points")
     ended = deed.inside(world, before=recording(world.root, into))
-    assert ended.code == 0, ended
+    assert ended.code in (0, 1), ended
     lines = into.read_text().splitlines()
     into.unlink()
     return [Point(*json.loads(line)) for line in lines]

@@ -46,11 +46,13 @@ def judge_error(
     """
     found = check_links(world, begin.lasting)
     done = activity.deed.said_done(ended)
-    if not done:
+    if not (done or activity.fails):
         found += _wrong_words(ended, cause)
     if done and not _is_at(world, begin.after):
         found.append(f"done was said, and {_where(begin, world)}: {_said(ended)}")
-    elif not (done or activity.stepwise or _is_at(world, begin.before)):
+    elif not (done or activity.stepwise or _is_at(world, begin.before)) and not (
+        activity.fails and "STILL LIVE" in _text(ended)
+    ):
         found.append(f"failed was said, and {_where(begin, world)}: {_said(ended)}")
     return found + settle(activity, begin, world, done=done)
 

@@ -41,6 +41,17 @@ outputs = ["made"]
 name = "page"
 run  = "read page < index.html; echo built $page > built.txt"
 """
+ALIVE = """
+[[checks]]
+run = "test -e index.html"
+
+[[activate]]
+run = "test -e built.txt"
+"""
+BROKEN = """
+[[activate]]
+run = "exit 1"
+"""
 SHARED = {".env": b"A=1\n", "storage/kept": b"kept\n"}
 """What is seeded from the first commit, by its path in the shared directory."""
 
@@ -147,7 +158,8 @@ def developer(path: Path) -> None:
     """Make the clone: a history, and all that anybody will push later.
 
     Branches `c1` to `c6` are the history of main. `stage` is a commit more,
-    `revert` takes the latest back; `after-X` is what is pushed after X was.
+    `revert` takes the latest back, `alive` is checked and activated, `broken` does not
+    work once it is live; `after-X` is what is pushed after X was.
     """
     work = Work.create(path)
     shutil.rmtree(path / ".git" / "hooks")
@@ -164,15 +176,21 @@ def developer(path: Path) -> None:
     _branch(work, "after-main", f"c{HISTORY}", "after")
     _branch(work, "stage", f"c{HISTORY}", "staged")
     _branch(work, "after-stage", "stage", "after staged")
+    _branch(work, "alive", f"c{HISTORY}", "alive", DEPLOY_TOML + ALIVE)
+    _branch(work, "after-alive", "alive", "after alive")
+    _branch(work, "broken", f"c{HISTORY}", "broken", DEPLOY_TOML + BROKEN)
     work.git("checkout", "--quiet", "-b", "revert", f"c{HISTORY}")
     work.revert()
     _branch(work, "after-revert", "revert", "after revert")
     work.git("checkout", "--quiet", "main")
 
 
-def _branch(work: Work, name: str, start: str, page: str) -> None:
+def _branch(
+    work: Work, name: str, start: str, page: str, toml: str | None = None
+) -> None:
     work.git("checkout", "--quiet", "-b", name, start)
-    work.commit(page, **{"index.html": f"{page}\n"})
+    files = {"index.html": f"{page}\n"}
+    work.commit(page, **files if toml is None else {**files, "deploy.toml": toml})
 
 
 @dataclass(frozen=True)
