@@ -89,6 +89,10 @@ class Layout(Struct, frozen=True):
         """The file held locked by whoever removes what was pruned."""
         return self.home / "tidying"
 
+    def watching(self, chain: ChainName) -> Path:
+        """Return the file held locked by whoever watches a chain."""
+        return self.home / f"watching-{chain}"
+
     @property
     def queue(self) -> Path:
         """One file for each who waits for the lock."""

@@ -6,12 +6,12 @@ import click
 
 from gitdeploy.cli.acting import progress, show_outcome
 from gitdeploy.cli.options import (
+    acting,
     app_argument,
     chain_argument,
     chosen_chain,
     held,
     json_option,
-    opened,
     root_option,
     wait_option,
 )
@@ -37,7 +37,7 @@ def command(
     """
     from gitdeploy.deploy.roll import deploy_directory
 
-    with opened(root, app) as opened_app:
+    with acting(root, app) as opened_app:
         with held(opened_app, f"deploy {chain}", wait_s):
             outcome = deploy_directory(
                 opened_app, path, chosen_chain(chain), progress()

@@ -77,8 +77,9 @@ def _what(event: Shape) -> str:
 def _why_not(event: Shape) -> str:
     if event["verdict"] is None:
         return "running, or interrupted"
-    why = "" if event["verdict"] in ACCEPTED else event["reason"] or ""
     shown_s = event["public_seconds"]
+    went_well = event["verdict"] in ACCEPTED and shown_s is None
+    why = "" if went_well else event["reason"] or ""
     return f"{why}; was public for {human_time(shown_s)}" if shown_s else why
 
 

@@ -16,6 +16,7 @@ from gitdeploy.errors import GitdeployError
 from gitdeploy.model import CHAINS, ChainName
 
 __all__ = [
+    "acting",
     "app_argument",
     "chain_argument",
     "chosen_chain",
@@ -126,6 +127,25 @@ def opened(root: Path, name: str) -> App:
     """
     environ = os.environ
     return App.open(root, name, surroundings(environ), acting_name(environ))
+
+
+@contextmanager
+def acting(root: Path, name: str) -> Iterator[App]:
+    """Open an app to move one of its chains; what nobody waits for goes on afterwards.
+
+    It does not tidy up: that is for pushes, and for those who ask for it (`prune`).
+
+    Raises:
+        UsageError: There is no such app below `root`.
+    """
+    from gitdeploy.deploy.aftermath import begin_aftermath, due
+
+    with opened(root, name) as app:
+        try:
+            yield app
+        finally:
+            aftermath = due(app, tidies=False)
+    begin_aftermath(app, aftermath)
 
 
 @contextmanager

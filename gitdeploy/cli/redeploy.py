@@ -6,12 +6,12 @@ import click
 
 from gitdeploy.cli.acting import progress, show_outcome
 from gitdeploy.cli.options import (
+    acting,
     app_argument,
     chain_argument,
     chosen_chain,
     held,
     json_option,
-    opened,
     root_option,
     wait_option,
 )
@@ -33,7 +33,7 @@ def command(*, app: str, chain: str, root: Path, wait_s: float, as_json: bool) -
     """
     from gitdeploy.deploy.roll import redeploy
 
-    with opened(root, app) as opened_app:
+    with acting(root, app) as opened_app:
         with held(opened_app, f"redeploy {chain}", wait_s):
             outcome = redeploy(opened_app, chosen_chain(chain), progress())
         show_outcome(opened_app, outcome, as_json=as_json)

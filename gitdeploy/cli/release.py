@@ -6,10 +6,10 @@ import click
 
 from gitdeploy.cli.acting import progress, show_outcome
 from gitdeploy.cli.options import (
+    acting,
     app_argument,
     held,
     json_option,
-    opened,
     root_option,
     wait_option,
 )
@@ -30,7 +30,7 @@ def command(*, app: str, root: Path, wait_s: float, as_json: bool) -> None:
     """
     from gitdeploy.deploy.roll import release_staged
 
-    with opened(root, app) as opened_app:
+    with acting(root, app) as opened_app:
         with held(opened_app, "release", wait_s):
             outcome = release_staged(opened_app, progress())
         show_outcome(opened_app, outcome, as_json=as_json)

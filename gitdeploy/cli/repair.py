@@ -8,9 +8,9 @@ import click
 
 from gitdeploy.cli.acting import progress
 from gitdeploy.cli.options import (
+    acting,
     app_argument,
     json_option,
-    opened,
     root_option,
     tell,
     wait_option,
@@ -69,7 +69,7 @@ def command(  # noqa: PLR0913 - the options of the verb
     failures: list[GitdeployError] = []
     for name in names:
         try:
-            with opened(root, name) as opened_app, _locked(opened_app, wait_s):
+            with acting(root, name) as opened_app, _locked(opened_app, wait_s):
                 done[name] = (
                     _rebuilt(opened_app, target)
                     if from_links

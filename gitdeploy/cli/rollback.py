@@ -7,13 +7,13 @@ import click
 from gitdeploy.cli.acting import progress, show_outcome
 from gitdeploy.cli.finding import release_named
 from gitdeploy.cli.options import (
+    acting,
     app_argument,
     chain_argument,
     chosen_chain,
     completed_releases,
     held,
     json_option,
-    opened,
     root_option,
     wait_option,
 )
@@ -65,7 +65,7 @@ def command(  # noqa: PLR0913 - the words of the verb
 
     if to is not None and steps is not None:
         raise UsageError("--to and --steps say the same thing; give one of them")
-    with opened(root, app) as opened_app:
+    with acting(root, app) as opened_app:
         with held(opened_app, f"rollback {chain}", wait_s):
             release = release_named(opened_app, to) if to else None
             outcome = roll_back(

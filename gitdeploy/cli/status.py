@@ -86,10 +86,8 @@ def _outside(place: Shape) -> str:
 
 def _lines(shape: Shape) -> Iterator[tuple[str, str]]:
     """Yield what a person should know besides."""
-    for sentence in shape["missing"]:
-        yield "missing", sentence
-    for sentence in shape["trouble"]:
-        yield "trouble", sentence
+    yield from (("missing", sentence) for sentence in shape["missing"])
+    yield from (("trouble", sentence) for sentence in shape["trouble"])
     if shape["trouble"]:
         yield "mend with", f"gitdeploy doctor {shape['app']} --fix"
     if lock := shape["locked"]:
@@ -101,8 +99,16 @@ def _lines(shape: Shape) -> Iterator[tuple[str, str]]:
         yield from _pending(shape)
     for one in shape["queue"]:
         yield "waiting", f"{one['what']} by {one['by']}, since {ago(one['since'])}"
-    for sentence in shape["behind"]:
-        yield "behind", sentence
+    yield from (("watched", _watched(watch)) for watch in shape["watched"])
+    yield from (("behind", sentence) for sentence in shape["behind"])
+
+
+def _watched(watch: Shape) -> str:
+    what = f"release {watch['release']} on {watch['chain']}"
+    until = f"until {watch['until'][11:16]} UTC"
+    return (
+        f"{what} {until}" if watch["alive"] else f"{what}: not, but was to be {until}"
+    )
 
 
 def _pending(shape: Shape) -> Iterator[tuple[str, str]]:

@@ -15,7 +15,8 @@ from gitdeploy.deploy.facts import Source
 from gitdeploy.deploy.flip import missing
 from gitdeploy.errors import ReleaseFailed
 from gitdeploy.lock import holder, waiting
-from gitdeploy.model import CHAINS, ChainName, Deployment, Entry, Release
+from gitdeploy.model import CHAINS, ChainName, Deployment, Entry, Release, Watch
+from gitdeploy.system import flock
 
 __all__ = ["Shape", "history", "places", "plan", "releases", "status"]
 
@@ -49,8 +50,14 @@ def status(app: App) -> Shape:
         "missed": [asdict(update) for update in unseen],
         "missing": missing(app),
         "trouble": _trouble(app),
+        "watched": [_watch(app, watch) for watch in app.ledger.watches.all()],
         "behind": [text for chain in CHAINS for text in _behind(app, chain)],
     }
+
+
+def _watch(app: App, watch: Watch) -> Shape:
+    alive = flock.is_held(app.layout.watching(watch.chain))
+    return {**asdict(watch), "alive": alive}
 
 
 def _trouble(app: App) -> list[str]:

@@ -40,6 +40,7 @@ __all__ = [
     "release_staged",
     "roll_back",
     "roll_forward",
+    "take_off",
 ]
 
 
@@ -94,6 +95,26 @@ def roll_forward(app: App, name: ChainName, report: Report) -> Outcome:
     """
     move = _Move(app, name, "rollforward", "rolled forward", report)
     return move(lambda chain: chain.roll_forward(clock.now()))
+
+
+def take_off(app: App, name: ChainName, report: Report, *, why: str) -> Outcome:
+    """Roll back the head of a chain that does not work any more, and mark it as bad.
+
+    Nothing is deactivated: what does not work can hardly undo what it did.
+
+    Raises:
+        NothingThere: It is the only release of the chain.
+        Withdrawn: The release before it does not work either; all is as before.
+    """
+    bad = app.ledger.chains.read(name).head
+    move = _Move(app, name, "rollback", "rolled back", report, why=why)
+    outcome = move(lambda chain: chain.roll_back(1, clock.now()))
+    event = app.ledger.deployments.latest_on(name)
+    if bad and event:
+        app.ledger.releases.condemn(bad.release, at=clock.now(), why=why)
+        shown_s = max(clock.seconds_since(bad.since), 0)
+        app.ledger.deployments.withdrawn(event.id, public_seconds=shown_s)
+    return outcome
 
 
 def release_staged(app: App, report: Report) -> Outcome:
@@ -250,6 +271,8 @@ class _Move(Struct, frozen=True):
     word: VerdictWord
     report: Report
     force: bool = False
+    why: str = ""
+    """Why it is rolled back by itself; then nothing is deactivated."""
 
     def __call__(self, change: Callable[[Chain], Chain]) -> Outcome:
         """Write the intent down, flip, try it out, write the verdict down."""
@@ -265,7 +288,9 @@ class _Move(Struct, frozen=True):
             else:
                 self._carry_out(event, before, after)
             with suppress(GitdeployError):  # it has happened all the same
-                app.ledger.deployments.end(event.id, word, seconds=watch.seconds)
+                app.ledger.deployments.end(
+                    event.id, word, reason=self.why, seconds=watch.seconds
+                )
         now, then = _head(app, after), _head(app, before)
         assert now is not None
         return Outcome(word, self.name, now, then)
@@ -307,7 +332,8 @@ class _Move(Struct, frozen=True):
 
     def _deactivate(self, before: Chain, after: Chain) -> None:
         app = self.app
-        if self.action == "rollback" and app.ledger.setting("deactivate"):
+        asked = self.action == "rollback" and not self.why
+        if asked and app.ledger.setting("deactivate"):
             from gitdeploy.deploy.activate import deactivate
 
             try:

@@ -56,7 +56,8 @@ def try_out(  # noqa: PLR0913 - an event, its two chains, and who is told
         wanted = wanted or wanted_of(app, after.name, after.head)
         if wanted and _asks_anything(wanted.config, after.name):
             _activate_head(app, after, wanted, report)
-            _begin_watch(app, after, wanted)
+            if is_new:  # going back and forth for ever would help nobody
+                _begin_watch(app, after, wanted)
     except (GitdeployError, OSError) as error:
         why, condemned = blamed(error), after.head.release if is_new else None
         to = f"to release {before.head.release}" if before.head else "to nothing"

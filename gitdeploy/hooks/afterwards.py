@@ -7,9 +7,9 @@ it finds every ref judged, and only tidies up after the push.
 import os
 from collections.abc import Mapping
 
+from gitdeploy.deploy.aftermath import begin_aftermath, due
 from gitdeploy.deploy.app import App
 from gitdeploy.deploy.report import Report
-from gitdeploy.deploy.tidy import is_due, tidy_in_background
 from gitdeploy.door import guarded
 from gitdeploy.hooks.surface import app_here, report_to_pusher
 from gitdeploy.model import RefUpdate
@@ -32,9 +32,8 @@ def _serve(lines: bytes, environ: Mapping[str, str]) -> int:
     updates = tuple(_update(line) for line in lines.split(b"\n") if line)
     with app_here(environ) as app:
         accepted = _deploy_the_rest(app, updates, _options(environ), report)
-        untidy = is_due(app)
-    if untidy:
-        tidy_in_background(app)
+        aftermath = due(app)
+    begin_aftermath(app, aftermath)
     return 0 if accepted else 1
 
 

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import IO, Final
 
 from gitdeploy.deploy.acceptance import Gate
+from gitdeploy.deploy.aftermath import begin_aftermath, due
 from gitdeploy.deploy.app import App
 from gitdeploy.deploy.push import Push, receive
 from gitdeploy.deploy.report import Report
-from gitdeploy.deploy.tidy import is_due, tidy_in_background
 from gitdeploy.door import guarded, say
 from gitdeploy.errors import GitdeployError, SystemFailed
 from gitdeploy.hooks import note
@@ -58,7 +58,7 @@ def _verdicts(push: Push, environ: Mapping[str, str], report: Report) -> list[Ve
             verdicts = receive(
                 app, push, gate, report, then=lambda verdicts: _note(app, verdicts)
             )
-            untidy = any(verdict.accepted for verdict in verdicts) and is_due(app)
+            aftermath = due(app, tidies=any(one.accepted for one in verdicts))
     except KeyboardInterrupt:
         no, hint = "cancelled by a signal", ""
     except GitdeployError as error:
@@ -66,8 +66,7 @@ def _verdicts(push: Push, environ: Mapping[str, str], report: Report) -> list[Ve
     except OSError as error:
         no, hint = blamed(error), ""
     else:
-        if untidy:
-            tidy_in_background(app)
+        begin_aftermath(app, aftermath)
         return verdicts
     say(no, hint)
     return [Verdict(update, "refused", no) for update in push.updates]

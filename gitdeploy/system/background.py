@@ -10,7 +10,7 @@ __all__ = ["go_on_in_background"]
 
 
 def go_on_in_background(
-    work: Callable[[], None], *, directory: Path, keeps: int
+    work: Callable[[], None], *, directory: Path, keeps: int | None = None
 ) -> None:
     """Do something in a process of its own; where none can be had, it is left undone.
 
@@ -21,7 +21,7 @@ def go_on_in_background(
     Args:
         work: What to do; what it raises is lost.
         directory: Where it works, for those who look.
-        keeps: The one descriptor that it has too.
+        keeps: The one descriptor that it has too; None: it has none.
     """
     with suppress(OSError):
         if os.fork() == 0:
@@ -32,7 +32,7 @@ def go_on_in_background(
                 os._exit(0)
 
 
-def _leave(directory: Path, keeps: int) -> None:
+def _leave(directory: Path, keeps: int | None) -> None:
     """Become nobody's: no terminal, no pipe, no request kept waiting."""
     os.setsid()
     null = os.open(os.devnull, os.O_RDWR)

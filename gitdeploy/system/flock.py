@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["held", "hold", "is_held", "try_to_hold"]
+__all__ = ["held", "hold", "is_held", "release", "try_to_hold"]
 
 
 @contextmanager
@@ -28,6 +28,11 @@ def hold(fd: int) -> None:
 def try_to_hold(fd: int) -> bool:
     """Hold an open file until it is closed, unless somebody does (flock(2))."""
     return _locked(fd, fcntl.LOCK_EX)
+
+
+def release(fd: int) -> None:
+    """Hold an open file no more."""
+    fcntl.flock(fd, fcntl.LOCK_UN)
 
 
 def is_held(path: Path) -> bool:

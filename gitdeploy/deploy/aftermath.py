@@ -1,0 +1,46 @@
+"""What goes on after an action, in processes that nobody waits for."""
+
+from contextlib import suppress
+
+from msgspec import Struct
+
+from gitdeploy.deploy.app import App
+from gitdeploy.deploy.tidy import is_due, tidy_in_background
+from gitdeploy.deploy.watched import unwatched, watch_in_background
+from gitdeploy.errors import GitdeployError
+from gitdeploy.model import ChainName
+
+__all__ = ["Aftermath", "begin_aftermath", "due"]
+
+
+class Aftermath(Struct, frozen=True):
+    """What is left to do when somebody has their verdict."""
+
+    tidies: bool = False
+    """Whether there may be something to tidy up."""
+    watches: tuple[ChainName, ...] = ()
+    """The chains that are to be watched and that nobody watches."""
+
+
+def due(app: App, *, tidies: bool = True) -> Aftermath:
+    """Return what is left to do; cheap, and asked while the ledger is open.
+
+    Args:
+        app: The app. A ledger that cannot be asked is told of elsewhere.
+        tidies: Whether to look for something to tidy up.
+    """
+    with suppress(GitdeployError, OSError):
+        return Aftermath(tidies and is_due(app), tuple(unwatched(app)))
+    return Aftermath()
+
+
+def begin_aftermath(app: App, aftermath: Aftermath) -> None:
+    """Let what is left be done by processes that nobody waits for.
+
+    Args:
+        app: The app, its ledger closed.
+        aftermath: What is left.
+    """
+    watch_in_background(app, aftermath.watches)
+    if aftermath.tidies:
+        tidy_in_background(app)
