@@ -28,7 +28,7 @@ def test_every_push_option_stands_in_the_readme(option: str) -> None:
 
 
 def test_the_readme_shows_a_deploy_toml_that_is_one() -> None:
-    toml, live, _ = TOML_BLOCKS
+    toml, _, live = TOML_BLOCKS
     config = parse(toml.encode(), where="README.md")
     assert [step.title for step in config.build.steps] == ["dependencies", "assets"]
     config = parse(live.encode(), where="README.md")
@@ -36,7 +36,7 @@ def test_the_readme_shows_a_deploy_toml_that_is_one() -> None:
 
 
 def test_the_readme_shows_every_key_of_server_toml_with_its_default() -> None:
-    *_, toml = TOML_BLOCKS
+    _, toml, _ = TOML_BLOCKS
     assert parse_server(toml.encode(), where="README.md") == ServerConfig()
     for table in (Limits, Submodules):
         for key in table.__struct_fields__:
