@@ -89,6 +89,11 @@ class Layout(Struct, frozen=True):
         """The file held locked by whoever removes what was pruned."""
         return self.home / "tidying"
 
+    @property
+    def notifying(self) -> Path:
+        """The file held locked by whoever tells what became of deployments."""
+        return self.home / "notifying"
+
     def watching(self, chain: ChainName) -> Path:
         """Return the file held locked by whoever watches a chain."""
         return self.home / f"watching-{chain}"

@@ -6,6 +6,7 @@ at the top of this project shows them in use.
 
 from gitdeploy.config.commands import Activation, Command, Run, Step
 from gitdeploy.config.load import parse, unsupported
+from gitdeploy.config.notify import Notify, Webhook
 from gitdeploy.config.probing import Answer, Check, Health
 from gitdeploy.config.schema import (
     DEFAULTS,
@@ -34,6 +35,7 @@ __all__ = [
     "Config",
     "Health",
     "Limits",
+    "Notify",
     "Refs",
     "Releases",
     "Run",
@@ -43,6 +45,7 @@ __all__ = [
     "Size",
     "Step",
     "Submodules",
+    "Webhook",
     "parse",
     "parse_server",
     "unsupported",

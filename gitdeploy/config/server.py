@@ -4,6 +4,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from msgspec import Meta
 
+from gitdeploy.config.notify import Notify
 from gitdeploy.config.reading import Table, read
 from gitdeploy.config.values import Size
 
@@ -50,6 +51,8 @@ class ServerConfig(Table, frozen=True, kw_only=True):
     """What is too large to be deployed."""
     submodules: Submodules = Submodules()
     """Where submodules may come from."""
+    notify: Notify = Notify()
+    """Who is told what became of a deployment."""
 
 
 def parse_server(data: bytes, *, where: str) -> ServerConfig:

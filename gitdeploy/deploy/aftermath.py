@@ -5,6 +5,7 @@ from contextlib import suppress
 from msgspec import Struct
 
 from gitdeploy.deploy.app import App
+from gitdeploy.deploy.notified import is_told, notify_in_background
 from gitdeploy.deploy.tidy import is_due, tidy_in_background
 from gitdeploy.deploy.watched import unwatched, watch_in_background
 from gitdeploy.errors import GitdeployError
@@ -20,6 +21,8 @@ class Aftermath(Struct, frozen=True):
     """Whether there may be something to tidy up."""
     watches: tuple[ChainName, ...] = ()
     """The chains that are to be watched and that nobody watches."""
+    tells: bool = False
+    """Whether somebody is to be told what became of a deployment."""
 
 
 def due(app: App, *, tidies: bool = True) -> Aftermath:
@@ -30,7 +33,9 @@ def due(app: App, *, tidies: bool = True) -> Aftermath:
         tidies: Whether to look for something to tidy up.
     """
     with suppress(GitdeployError, OSError):
-        return Aftermath(tidies and is_due(app), tuple(unwatched(app)))
+        return Aftermath(
+            tidies and is_due(app), tuple(unwatched(app)), not is_told(app)
+        )
     return Aftermath()
 
 
@@ -42,5 +47,7 @@ def begin_aftermath(app: App, aftermath: Aftermath) -> None:
         aftermath: What is left.
     """
     watch_in_background(app, aftermath.watches)
+    if aftermath.tells:
+        notify_in_background(app)
     if aftermath.tidies:
         tidy_in_background(app)

@@ -18,7 +18,16 @@ from gitdeploy.lock import holder, waiting
 from gitdeploy.model import CHAINS, ChainName, Deployment, Entry, Release, Watch
 from gitdeploy.system import flock
 
-__all__ = ["Shape", "history", "places", "plan", "releases", "status"]
+__all__ = [
+    "Shape",
+    "event_shape",
+    "history",
+    "live",
+    "places",
+    "plan",
+    "releases",
+    "status",
+]
 
 Shape: TypeAlias = dict[str, Any]
 """What `--json` prints; see DESIGN, section 9."""
@@ -46,13 +55,19 @@ def status(app: App) -> Shape:
         "running": asdict(running) if running else None,
         "queue": [asdict(one) for one in waiting(app.layout.lock)],
         "pending": bool(unfinished or unseen),
-        "unfinished": [_event(app, event) for event in unfinished],
+        "unfinished": [event_shape(app, event) for event in unfinished],
         "missed": [asdict(update) for update in unseen],
         "missing": missing(app),
         "trouble": _trouble(app),
         "watched": [_watch(app, watch) for watch in app.ledger.watches.all()],
         "behind": [text for chain in CHAINS for text in _behind(app, chain)],
     }
+
+
+def live(app: App, chain: ChainName) -> Shape | None:
+    """Return the head of a chain; None where it has none."""
+    head = app.ledger.chains.first(chain, 1)
+    return _position(app, chain, 1, head[0]) if head else None
 
 
 def _watch(app: App, watch: Watch) -> Shape:
@@ -170,10 +185,14 @@ def history(app: App, limit: int) -> Shape:
         limit: How many at most; 0 for all.
     """
     events = app.ledger.deployments.history(limit or _ALL)
-    return {"app": app.name, "deployments": [_event(app, event) for event in events]}
+    return {
+        "app": app.name,
+        "deployments": [event_shape(app, event) for event in events],
+    }
 
 
-def _event(app: App, event: Deployment) -> Shape:
+def event_shape(app: App, event: Deployment) -> Shape:
+    """Return one event."""
     was = event.from_release
     return {
         "id": event.id,

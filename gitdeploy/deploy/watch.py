@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from msgspec.structs import replace
 
 from gitdeploy.config import Answer, Check, Health
+from gitdeploy.deploy.aftermath import begin_aftermath, due
 from gitdeploy.deploy.app import App
 from gitdeploy.deploy.attempt import Wanted
 from gitdeploy.deploy.checks import answers
@@ -105,6 +106,13 @@ class _Watcher:
                     self._told = False
                     return
                 _take_back(app, self._chain, health, why)
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Let be done what goes on after an action: somebody is told of it."""
+        with _again(self._app) as app:
+            aftermath = due(app, tidies=False)
+        begin_aftermath(self._app, aftermath)
 
 
 def _take_back(app: App, chain: ChainName, health: Health, why: str) -> None:

@@ -168,6 +168,10 @@ class Deployments:
         """Return the latest events, newest first."""
         return self._select("ORDER BY id DESC LIMIT ?", limit)
 
+    def after(self, id_: int) -> list[Deployment]:
+        """Return the events after one, oldest first."""
+        return self._select("WHERE id > ? ORDER BY id", id_)
+
     def latest_on(self, chain: ChainName) -> Deployment | None:
         """Return the event that last changed a chain."""
         found = self._select(
