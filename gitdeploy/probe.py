@@ -169,11 +169,13 @@ def _once(
             connection.request("GET", path, headers={**headers, "Connection": "close"})
             response = connection.getresponse()
             body = response.read(_BODY_BYTES) if answer.text is not None else b""
-            return response.status, response.headers.get("Location", ""), body
     except (OSError, http.client.HTTPException, ValueError) as error:
         if watch.seconds >= timeout_s:
             raise _Wrong(f"no answer within {_time(timeout_s)}") from error
         raise _Wrong(_why(error)) from error
+    if watch.seconds >= timeout_s:  # what was shut down looks like an end
+        raise _Wrong(f"no answer within {_time(timeout_s)}")
+    return response.status, response.headers.get("Location", ""), body
 
 
 @contextmanager

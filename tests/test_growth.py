@@ -82,10 +82,10 @@ class Everyday:
     def verbs(self) -> Iterator[tuple[str, Callable[[], object]]]:
         app, under_lock = self.app, self.under_lock
         yield "release", lambda: under_lock(release_staged, app, self.report)
-        yield "rollback", lambda: under_lock(roll_back, app, "prod")
-        yield "rollback of dev", lambda: under_lock(roll_back, app, "dev")
+        yield "rollback", lambda: under_lock(roll_back, app, "prod", self.report)
+        yield "rollback of dev", lambda: under_lock(roll_back, app, "dev", self.report)
         yield "status after it", lambda: look.status(app)
-        yield "rollforward", lambda: under_lock(roll_forward, app, "prod")
+        yield "rollforward", lambda: under_lock(roll_forward, app, "prod", self.report)
         yield "prune", lambda: under_lock(prune, app, keep=0, dry_run=False)
         app.ledger.deployments.begin("stage", by="eve", started="then", chain="dev")
         yield "recovery", lambda: under_lock(lambda: None)

@@ -128,6 +128,18 @@ def written_by_version_1(path):
         file.executescript(VERSION_1 + EARLIER)
 
 
+def written_by_version_2(path):
+    written_by_version_1(path)
+    with closing(sqlite3.connect(path)) as file:
+        file.executescript(f"{schema.FROM_VERSION_1}{schema.INDICES}")
+        file.execute("PRAGMA user_version = 2")
+
+
+EARLIER_VERSIONS = pytest.mark.parametrize(
+    "written", [written_by_version_1, written_by_version_2]
+)
+
+
 def schema_of(path):
     """Return every table and index, by name, however it is laid out."""
     with closing(sqlite3.connect(path)) as file:
@@ -136,8 +148,9 @@ def schema_of(path):
         return plain, file.execute("PRAGMA user_version").fetchone()
 
 
-def test_a_ledger_of_version_1_knows_all_that_it_knew(path):
-    written_by_version_1(path)
+@EARLIER_VERSIONS
+def test_a_ledger_of_an_earlier_version_knows_all_that_it_knew(path, written):
+    written(path)
     ledger = Ledger(path)
     deployments = ledger.deployments
     assert deployments.last_values() == {
@@ -153,8 +166,11 @@ def test_a_ledger_of_version_1_knows_all_that_it_knew(path):
     ledger.close()
 
 
-def test_a_ledger_of_version_1_becomes_what_a_new_one_is(path, tmp_path):
-    written_by_version_1(path)
+@EARLIER_VERSIONS
+def test_a_ledger_of_an_earlier_version_becomes_what_a_new_one_is(
+    path, tmp_path, written
+):
+    written(path)
     Ledger(path).close()
     Ledger(tmp_path / "new.db", create=True).close()
     assert schema_of(path) == schema_of(tmp_path / "new.db")

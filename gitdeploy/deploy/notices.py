@@ -159,17 +159,9 @@ def _tell(app: App, notify: Notify, notice: Notice) -> None:
     """Tell everybody, at once; who cannot be told holds up nobody else."""
     channels = channels_of(notify)
     with ThreadPoolExecutor(len(channels)) as pool:
-        failed = [
-            f"{channel.name}: {why}: {notice.title}"
-            for channel, why in zip(
-                channels,
-                pool.map(
-                    lambda one: send_patiently(one, notice, notify.tries), channels
-                ),
-                strict=True,
-            )
-            if why
-        ]
+        answers = pool.map(lambda c: send_patiently(c, notice, notify.tries), channels)
+        said = zip(channels, answers, strict=True)
+        failed = [f"{one.name}: {why}: {notice.title}" for one, why in said if why]
     _log(app, failed)
 
 

@@ -10,7 +10,7 @@ from typing import Final
 from gitdeploy.errors import StateError
 from gitdeploy.ledger.database import Database, way_out
 
-__all__ = ["VERSION", "connect"]
+__all__ = ["FROM_VERSION_1", "INDICES", "VERSION", "connect"]
 
 VERSION: Final = 3
 
@@ -94,7 +94,7 @@ CREATE TABLE ref (
 {_HEALTH}
 """
 
-_INDICES: Final = """
+INDICES: Final = """
 CREATE INDEX release_by_content ON release (content, state);
 CREATE INDEX release_preparing ON release (number) WHERE state = 'preparing';
 CREATE INDEX release_to_keep_or_prune ON release (number)
@@ -108,7 +108,7 @@ CREATE INDEX deployment_of_chain ON deployment (chain, id)
 CREATE INDEX step_output_by_release ON step_output (release);
 """
 
-_FROM_VERSION_1: Final = """
+FROM_VERSION_1: Final = """
 DROP INDEX release_by_content;
 DROP INDEX release_by_state;
 DROP INDEX deployment_unfinished;
@@ -195,7 +195,7 @@ def _bring_up_to_date(database: Database) -> None:
             hint="upgrade gitdeploy on this server",
         )
     if version < VERSION:
-        for statement in f"{_way_from(version)}{_INDICES}".split(";\n"):
+        for statement in f"{_way_from(version)}{INDICES}".split(";\n"):
             database.execute(statement)
         database.execute(f"PRAGMA user_version = {VERSION}")
 
@@ -203,6 +203,6 @@ def _bring_up_to_date(database: Database) -> None:
 def _way_from(version: int) -> str:
     return {
         0: _TABLES,
-        1: f"{_FROM_VERSION_1}{_FROM_VERSION_2}",
+        1: f"{FROM_VERSION_1}{_FROM_VERSION_2}",
         2: _FROM_VERSION_2,
     }[version]
