@@ -199,13 +199,71 @@ def test_plan_says_what_a_push_would_do(shop, work):
     plan = shop.json("plan", "shop", "main")
     assert plan["commit"] == new
     assert plan["decision"] == "deploy"
-    assert plan["steps"] == ["make it"]
+    (step,) = plan["steps"]
+    assert step == {"name": "make it", "does": "run", "why": "it states no inputs"}
     assert plan["files"] == 3
     assert plan["changes"] == {"added": 2, "changed": 0, "removed": 0}
+    assert plan["changed_bytes"] == 51
     assert plan["prune"] == []
     shown = shop.gitdeploy("plan", "shop", "main").stdout
     assert "make it" in shown
     assert shop.status()["chains"]["dev"][0]["number"] == 2
+
+
+PLANNED = """
+[chains.dev]
+health = { url = "http://127.0.0.1:1/" }
+checks = [{ run = "true", name = "fine" }, { serve = "true", url = "/up" }]
+activate = [{ run = "true", name = "reload" }]
+deactivate = [{ run = "true", name = "migrate back" }]
+
+[[build.steps]]
+name = "dependencies"
+run = "cp lock made"
+inputs = ["lock"]
+outputs = ["made"]
+
+[[build.steps]]
+name = "assets"
+run = "cat src/* >all"
+inputs = ["src/**/*.js"]
+outputs = ["all"]
+"""
+
+
+def test_plan_says_which_steps_are_reused_and_what_is_asked(shop, work):
+    """By the verb of what is there, by the push option of what would come."""
+    files = {"lock": "1", "src/a.js": "a", "deploy.toml": PLANNED}
+    work.commit("four", **files)
+    said = work.push("main", options=["plan", "skip-checks"])
+    assert said.code == 1
+    lines = [" ".join(line.split()) for line in said.remote_lines]
+    assert any(
+        line.startswith("step dependencies: run, lock changed") for line in lines
+    )
+    assert {"check fine", "check /up", "activate reload"} <= {*lines}
+    assert "health http://127.0.0.1:1/" in lines
+    assert not any(line.startswith(("deactivate", "step all: reuse")) for line in lines)
+    work.write("deploy.toml", PLANNED.replace("health =", "#").replace("checks =", "#"))
+    work.commit("five")
+    assert work.push("main").code == 0
+    work.commit("six", **{"src/a.js": "b", "src/deep/b.js": "c"})
+    shop.git("fetch", "--quiet", str(work.path), "+main:refs/heads/main")
+    plan = shop.json("plan", "shop", "main")
+    number = shop.releases()[0]["number"]
+    assert plan["steps"] == [
+        {
+            "name": "dependencies",
+            "does": "reuse",
+            "why": f"from release {number}: lock unchanged",
+        },
+        {
+            "name": "assets",
+            "does": "run",
+            "why": "src/a.js, src/deep/b.js changed",
+        },
+    ]
+    assert plan["activate"] == ["reload"]
 
 
 def test_plan_names_what_would_go_wrong(shop, work):

@@ -18,6 +18,7 @@ from support.shop import staged
 from gitdeploy.deploy import look
 from gitdeploy.deploy.acceptance import Gate
 from gitdeploy.deploy.app import App
+from gitdeploy.deploy.plan import plan_of_ref
 from gitdeploy.deploy.prune import prune, to_prune
 from gitdeploy.deploy.push import Push, receive
 from gitdeploy.deploy.recover import locked, missed
@@ -73,7 +74,7 @@ class Everyday:
     def looks(self) -> Iterator[tuple[str, Callable[[], object]]]:
         deployments = self.app.ledger.deployments
         yield "status", lambda: look.status(self.app)
-        yield "plan", lambda: look.plan(self.app, "main")
+        yield "plan", lambda: plan_of_ref(self.app, "main")
         yield "logs", lambda: deployments.latest_about(1)
         yield "repair", lambda: deployments.latest_of("refs/heads/main")
         yield "a step", lambda: self.app.ledger.releases.holding("0" * 64)

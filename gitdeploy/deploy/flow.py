@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Final
 
+from msgspec.structs import replace
+
 from gitdeploy.decide import Deploy, RefKind, Refuse, RollBack, reached
 from gitdeploy.deploy import wording
 from gitdeploy.deploy.acceptance import Acceptance, Superseded
@@ -118,7 +120,7 @@ class Flow:
 
     def _make_ready(self, attempt: Attempt, *, alone: bool) -> None:
         """Find or prepare what the decision needs, and write the intent down."""
-        wording.introduce(self._app, self._report, attempt)
+        self._introduce(attempt)
         if attempt.verdict:
             return
         try:
@@ -140,6 +142,22 @@ class Flow:
             attempt.end(word, error.message, error.hint)
             if error.release:
                 attempt.release = self._app.ledger.releases.get(error.release)
+
+    def _introduce(self, attempt: Attempt) -> None:
+        wording.introduce(self._app, self._report, attempt)
+        if self._push.only_plans:
+            self._tell_plan(attempt.source)
+
+    def _tell_plan(self, source: Source) -> None:
+        """Tell all that a push would come to; what cannot be told is not."""
+        from gitdeploy.deploy.plan import lines, plan
+
+        options = tuple(set(self._push.options) - {"plan"})
+        decision = judge(self._app, source, replace(self._push, options=options))
+        anew = "rebuild" in options
+        with suppress(GitdeployError):
+            for word, text in lines(plan(self._app, source, decision, anew=anew)):
+                self._report.line(word, text)
 
     def _find_release(self, attempt: Attempt, *, alone: bool) -> None:
         """Find the release that an update deploys; prepare it unless there is one.

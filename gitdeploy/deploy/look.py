@@ -9,11 +9,8 @@ from typing import Any, Final, TypeAlias
 
 from msgspec.structs import asdict
 
-from gitdeploy.decide import Decision, Deploy, Refuse, describe
 from gitdeploy.deploy.app import App
-from gitdeploy.deploy.facts import Source
 from gitdeploy.deploy.flip import missing
-from gitdeploy.errors import ReleaseFailed
 from gitdeploy.lock import holder, waiting
 from gitdeploy.model import CHAINS, ChainName, Deployment, Entry, Release, Watch
 from gitdeploy.system import flock
@@ -24,7 +21,6 @@ __all__ = [
     "history",
     "live",
     "places",
-    "plan",
     "releases",
     "status",
 ]
@@ -214,80 +210,3 @@ def event_shape(app: App, event: Deployment) -> Shape:
         "timings": json.loads(event.timings) if event.timings else [],
         "public_seconds": event.public_seconds,
     }
-
-
-# --- plan -----------------------------------------------------------------------
-
-
-def plan(app: App, words: str) -> Shape:
-    """Return what pushing a ref of the app's repository again would mean.
-
-    Raises:
-        UsageError: The repository has no such ref or commit.
-    """
-    from gitdeploy.deploy.prune import to_prune
-    from gitdeploy.deploy.push import plan_ref
-
-    source, decision = plan_ref(app, words)
-    deploys = isinstance(decision, Deploy)
-    gone = to_prune(app, source.config.releases.keep) if deploys else []
-    return {
-        "app": app.name,
-        "ref": source.update.ref,
-        "commit": source.commit,
-        "chain": source.chain,
-        "decision": type(decision).__name__.lower(),
-        "would": describe(decision),
-        "hint": decision.hint if isinstance(decision, Refuse) else "",
-        **_building(app, source, decision),
-        "prune": [release.name for release in gone],
-    }
-
-
-def _building(app: App, source: Source, decision: Decision) -> Shape:
-    """Return what would be built, and what is known to be in its way."""
-    builds = isinstance(decision, Deploy) and decision.build
-    files = size_bytes = trouble = None
-    if builds:
-        try:
-            files, size_bytes = _measured(app, source)
-        except ReleaseFailed as error:
-            trouble = error.message
-    return {
-        "build": builds,
-        "steps": [step.title for step in source.config.build.steps] if builds else [],
-        "files": files,
-        "size_bytes": size_bytes,
-        "changes": _changes(app, source) if builds else None,
-        "trouble": trouble,
-    }
-
-
-def _changes(app: App, source: Source) -> dict[str, int] | None:
-    """Return what differs from what is live; None where nothing of git's is."""
-    from gitdeploy.repository.changes import changes
-
-    head = app.ledger.chains.read(source.chain).head if source.chain else None
-    live = app.ledger.releases.get(head.release).tree if head else None
-    if live is None or source.tree is None:
-        return None
-    path = source.config.checkout.path
-    return changes(app.layout.repository, live, source.tree, below=path)
-
-
-def _measured(app: App, source: Source) -> tuple[int, int]:
-    """Return files and bytes of what would be checked out.
-
-    Raises:
-        ReleaseFailed: It would be refused.
-    """
-    from gitdeploy.tree import inspect
-
-    config, tree = source.config, source.tree
-    assert tree is not None
-    if config.checkout.path != ".":
-        tree = app.repository.id_at(tree, config.checkout.path) or tree
-    shared = (*config.shared.files, *config.shared.dirs)
-    limits = app.server.limits
-    found = inspect(app.repository.git, tree, limits, shared=shared)
-    return found.files, found.size_bytes

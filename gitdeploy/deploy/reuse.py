@@ -23,7 +23,7 @@ from gitdeploy.system import clock, disk, files
 from gitdeploy.system.clock import Stopwatch
 from gitdeploy.system.terminal import count, printable
 
-__all__ = ["Reuse"]
+__all__ = ["Reuse", "named"]
 
 
 class Reuse:
@@ -82,7 +82,7 @@ class Reuse:
                 continue
             assert made is not None
             self._log(step, f"taken from release {donor.number}")
-            same = f"reused: {_named(step)} unchanged"
+            same = f"reused: {named(step)} unchanged"
             self._report.line(step.title, same, watch.seconds)
             self._remember(step, key, made.placed, donor)
             return True
@@ -171,7 +171,7 @@ def _record(app: App, release: Release) -> dict[str, Made]:
         return {}
 
 
-def _named(step: Step) -> str:
+def named(step: Step) -> str:
     """Return a step's inputs, briefly."""
     first, *rest = step.inputs
     if len(rest) > 1:

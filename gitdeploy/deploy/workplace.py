@@ -9,7 +9,7 @@ from gitdeploy.deploy.report import Report
 from gitdeploy.model import Release
 from gitdeploy.steps import Mask, Workplace
 
-__all__ = ["workplace"]
+__all__ = ["environment_of", "workplace"]
 
 
 def workplace(
@@ -33,7 +33,7 @@ def workplace(
     """
     assert report.log is not None
     environment = {
-        **_environment(app, release, wanted),
+        **environment_of(app, release, wanted),
         "GITDEPLOY_STAGE": stage,  # by which leftovers of a crash are known
     }
     return Workplace(
@@ -46,7 +46,8 @@ def workplace(
     )
 
 
-def _environment(app: App, release: Release, wanted: Wanted) -> dict[str, str]:
+def environment_of(app: App, release: Release, wanted: Wanted) -> dict[str, str]:
+    """Return the variables that the commands of a release see."""
     shown = app.ledger.chains.first(wanted.chain, 2)
     others = [entry.release for entry in shown if entry.release != release.number]
     before = app.ledger.releases.get(others[0]) if others else None
