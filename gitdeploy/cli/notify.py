@@ -20,7 +20,7 @@ __all__ = ["command"]
 @root_option
 @json_option
 def command(*, app: str, test: bool, root: Path, as_json: bool) -> None:
-    """Show who is told what became of deployments, or try it with --test.
+    """Show or test who is told what became of deployments.
 
     Who is told stands in the app's server.toml, under [notify].
     """

@@ -43,11 +43,11 @@ def nginx(server: Server, here: Path) -> Iterator[tuple[str, str]]:
     config.write_text(user + config.read_text())
     with started(needs("nginx"), "-e", str(here / "error.log"), "-c", str(config)):
         for listened in (port, staging):
-            _wait_for(listened)
+            wait_for(listened)
         yield f"http://127.0.0.1:{port}/", f"http://127.0.0.1:{staging}/"
 
 
-def _wait_for(port: int) -> None:
+def wait_for(port: int) -> None:
     """Wait until somebody listens; at most 10 s."""
     end = time.monotonic() + 10
     while True:

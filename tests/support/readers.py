@@ -11,7 +11,9 @@ from pathlib import Path
 from gitdeploy import links
 from gitdeploy.deploy.app import App
 from gitdeploy.deploy.recover import locked
+from gitdeploy.deploy.report import Report
 from gitdeploy.deploy.roll import Outcome
+from gitdeploy.system.client import Client
 from support.git import Work
 from support.process import started
 from support.tools import needs
@@ -163,7 +165,7 @@ def lettered(work: Work) -> None:
 def flip(app: App, move: Callable[..., Outcome]) -> str:
     """Move along prod, and return what it came to."""
     with locked(app, "flip", wait_s=10, tell=print):
-        return move(app, "prod").word
+        return move(app, "prod", Report(Client(None))).word
 
 
 def replacing(app: App) -> Callable[[], None]:

@@ -22,8 +22,12 @@ def needs(program: str) -> str:
 
 def found(program: str) -> str | None:
     """Return the program's absolute path; None where the machine lacks it."""
-    path = f"{os.environ.get('PATH', os.defpath)}:{SYSTEM_DIRECTORIES}"
-    return shutil.which(program, path=path)
+    return shutil.which(program, path=searched())
+
+
+def searched() -> str:
+    """Return where programs are looked for, with what ordinary users leave out."""
+    return f"{os.environ.get('PATH', os.defpath)}:{SYSTEM_DIRECTORIES}"
 
 
 def cannot(reason: str) -> NoReturn:
