@@ -1,5 +1,6 @@
 """What was deployed is watched for a while, and rolled back when it stops working."""
 
+import json
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 from support.git import Work
 from support.server import Server
+from support.sinks import Posts, posts
 from support.site import Site, serving
 
 SERVE = """
@@ -26,6 +28,13 @@ def site(server: Server, tmp_path: Path) -> Iterator[Site]:
     """The web server of the dev chain: answers as the live release says."""
     with serving(server.target / "shop-staging", tmp_path / "asked") as site:
         yield site
+
+
+@pytest.fixture
+def hook() -> Iterator[Posts]:
+    """Who wants to know."""
+    with posts() as sink:
+        yield sink
 
 
 def watched(site: Site, watch: str = "1h") -> str:
@@ -63,9 +72,11 @@ def eventually(true: Callable[[], bool], within_s: float = 30) -> None:
 
 
 def test_a_release_that_stops_working_is_rolled_back_and_marked(
-    server: Server, work: Work, site: Site
+    server: Server, work: Work, site: Site, hook: Posts
 ) -> None:
-    """The earlier one is live; history says why, and for how long it was public."""
+    """The earlier one is live; history says why, and who wants to know is told."""
+    toml = server.root / "shop/server.toml"
+    toml.write_text(f'[notify.webhook]\nurl = "{hook.url}"\n')
     release(work, "one", watched(site))
     release(work, "two", watched(site))
     (watch,) = server.status()["watched"]
@@ -85,6 +96,10 @@ def test_a_release_that_stops_working_is_rolled_back_and_marked(
     assert event["public_seconds"] >= 1
     assert server.releases()[0]["bad_why"] == event["reason"]
     eventually(lambda: server.status()["watched"] == [])
+    eventually(lambda: len(hook.got) == 3)
+    told = [json.loads(body) for _, body in hook.got]
+    assert [one["event"] for one in told] == ["deployed", "deployed", "rolled back"]
+    assert told[2]["deployment"]["reason"] == event["reason"]
     assert "rolled back by watch" in server.gitdeploy("status", "shop").stdout
     release(work, "three", watched(site))
     assert (live(server) / "page").read_text() == "three"
