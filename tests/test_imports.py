@@ -20,7 +20,7 @@ GATE = {
     "config": "commands load notify paths probing reading rules schema server values",
     "decide": "rules together words",
     "deploy": "acceptance aftermath app attempt facts flip flow judge notified placed"
-    " prune push recover relocate report reserve still_wanted tidy trial"
+    " prune push recover relocate report reserve showing still_wanted tidy trial"
     " watched wording",
     "hooks": "note pkt_line proc_receive surface",
     "ledger": "chains database deployments releases schema watches",

@@ -2,8 +2,8 @@
 
 from gitdeploy.cli.screen import fields, show_json
 from gitdeploy.deploy.app import App
+from gitdeploy.deploy.move import Outcome
 from gitdeploy.deploy.report import Report
-from gitdeploy.deploy.roll import Outcome
 from gitdeploy.model import Release, short_ref
 from gitdeploy.system.client import Client
 

@@ -9,17 +9,17 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from gitdeploy.decide import Deploy, RefKind, Refuse, RollBack, reached
+from gitdeploy.decide import Deploy, RefKind, Refuse, reached
 from gitdeploy.deploy import wording
 from gitdeploy.deploy.acceptance import Acceptance, Superseded
 from gitdeploy.deploy.app import App
 from gitdeploy.deploy.attempt import Attempt, Wanted
 from gitdeploy.deploy.facts import Source, content_id
-from gitdeploy.deploy.flip import check_links, check_showable, flip, go_back
+from gitdeploy.deploy.flip import check_links, check_showable
 from gitdeploy.deploy.judge import Push, judge
 from gitdeploy.deploy.report import Report
+from gitdeploy.deploy.showing import Showing
 from gitdeploy.deploy.still_wanted import check_still_wanted
-from gitdeploy.deploy.trial import take_back, try_out
 from gitdeploy.errors import (
     Cancelled,
     GitdeployError,
@@ -49,6 +49,8 @@ class Flow:
         self._acceptance = acceptance
         self._report = report
         self._push = push
+        force = "force" in push.options
+        self._showing = Showing(app, acceptance, report, force=force)
         self._built: dict[str, Release] = {}
         self._failed: dict[str, ReleaseFailed] = {}
 
@@ -78,7 +80,7 @@ class Flow:
                 break  # all or none: nothing more needs to be built
         with undisturbed():
             if self._accepted(attempts):
-                self._flip_all(attempts)
+                self._showing.show_all(attempts)
             return [self._end(attempt, attempts) for attempt in attempts]
 
     def _given_up(
@@ -290,82 +292,6 @@ class Flow:
             if attempt.source.kind is RefKind.STAGE and attempt.update.creates:
                 with suppress(OSError, SystemFailed):  # clones only like it
                     self._app.repository.adopt_head(attempt.update.ref)
-
-    def _flip_all(self, attempts: Sequence[Attempt]) -> None:
-        """Show every chain; where one cannot be shown, none of the group is."""
-        for n, attempt in enumerate(attempts):
-            self._flip(attempt)
-            if attempt.ended_with("failed"):
-                for other in (*reversed(attempts[:n]), *attempts[n + 1 :]):
-                    self._take_back(other)
-                return
-
-    def _flip(self, attempt: Attempt) -> None:
-        """Show the chain as it shall be; go back if that cannot be done."""
-        event = attempt.event
-        try:
-            if attempt.after and attempt.after != attempt.before:
-                self._deactivate(attempt)
-                forward = isinstance(attempt.decision, Deploy)
-                why = f"{event.action} by {attempt.update.short}"
-                flip(self._app, event.id, attempt.after, forward=forward, why=why)
-                self._try_out(attempt)
-        except ReleaseFailed as error:  # nothing is shown that was not before
-            attempt.failure = error
-            self._acceptance.take_back(attempt.update)
-            attempt.end("failed", error.message, error.hint)
-        except (OSError, SystemFailed, StateError) as error:
-            self._go_back(attempt, error)
-        else:
-            attempt.end(wording.outcome(attempt.decision))
-
-    def _deactivate(self, attempt: Attempt) -> None:
-        """Run what has to be run before a roll back, where deploy.toml ever said so."""
-        app = self._app
-        if isinstance(attempt.decision, RollBack) and app.ledger.setting("deactivate"):
-            from gitdeploy.deploy.activate import deactivate
-
-            assert attempt.before is not None
-            assert attempt.after is not None
-            force = "force" in self._push.options
-            try:
-                deactivate(
-                    app, attempt.before, attempt.after, self._report, force=force
-                )
-            except ReleaseFailed as error:
-                error.hint = error.hint or "git push -o force"
-                raise
-
-    def _try_out(self, attempt: Attempt) -> None:
-        assert attempt.before is not None
-        assert attempt.after is not None
-        deletes = attempt.update.deletes  # what is live then is another commit
-        wanted = None if deletes else Wanted.of(attempt.source, attempt.after.name)
-        try_out(
-            self._app,
-            attempt.event.id,
-            attempt.before,
-            attempt.after,
-            self._report,
-            wanted=wanted,
-            is_new=isinstance(attempt.decision, Deploy),
-        )
-
-    def _take_back(self, attempt: Attempt) -> None:
-        reason = "another ref of this atomic push failed"
-        if attempt.before and attempt.ended_with(wording.outcome(attempt.decision)):
-            reason += take_back(self._app, attempt.before, self._report)
-        self._acceptance.take_back(attempt.update)
-        attempt.end("failed", reason)
-
-    def _go_back(self, attempt: Attempt, error: OSError | GitdeployError) -> None:
-        """Undo a flip that failed: the chain and its links first, then the ref."""
-        assert attempt.before is not None
-        reason = f"the links could not be replaced: {blamed(error)}"
-        if stuck := go_back(self._app, attempt.before):
-            reason += f"; nor could they be put back: {stuck}"
-        self._acceptance.take_back(attempt.update)
-        attempt.end("failed", reason, f"gitdeploy repair {self._app.name}")
 
     # --- verdict ------------------------------------------------------------------
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from gitdeploy import links
 from gitdeploy.deploy.app import App
+from gitdeploy.deploy.move import Outcome
 from gitdeploy.deploy.recover import locked
 from gitdeploy.deploy.report import Report
-from gitdeploy.deploy.roll import Outcome
 from gitdeploy.system.client import Client
 from support.git import Work
 from support.process import started
