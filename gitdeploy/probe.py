@@ -52,6 +52,8 @@ class Heard(Struct, frozen=True):
     right: bool
     words: str
     """What was answered, or why nothing was: `200`, `500`, `connection refused`."""
+    answered: bool = False
+    """Whether somebody answered, rightly or not."""
 
 
 class _Wrong(Exception):
@@ -124,11 +126,12 @@ def _time(seconds: float) -> str:
 
 def _judged(status: int, body: bytes, answer: Answer) -> Heard:
     if status not in answer.expect:
-        return Heard(right=False, words=str(status))
+        return Heard(right=False, words=str(status), answered=True)
     if answer.text is not None and answer.text not in body.decode("utf-8", "replace"):
         wanted = fit(printable(answer.text), _WORDS)
-        return Heard(right=False, words=f"{status} without the text {wanted!r}")
-    return Heard(right=True, words=str(status))
+        words = f"{status} without the text {wanted!r}"
+        return Heard(right=False, words=words, answered=True)
+    return Heard(right=True, words=str(status), answered=True)
 
 
 def _followed(url: str, location: str, answer: Answer, *, pinned: bool) -> str:

@@ -67,7 +67,7 @@ def _note(release: Shape) -> str:
         notes.append(release["failed_why"])
     if release["bad_why"]:
         notes.append(f"{ago(release['bad_at'])}: {release['bad_why']}")
-    if release["left_why"] and not release["on"] and release["state"] == "ready":
+    elif release["left_why"] and not release["on"] and release["state"] == "ready":
         notes.append(f"left {ago(release['left_at'])}: {release['left_why']}")
     if release["commit"] is None and release["path"]:
         notes.append(release["path"])

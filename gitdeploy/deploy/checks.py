@@ -27,7 +27,8 @@ from gitdeploy.system.signals import disturbable
 
 __all__ = ["answers", "check", "check_ready", "has_passed"]
 
-_AGAIN_S: Final = 0.1
+_SOON_S: Final = 0.1
+_LATER_S: Final = 1.0
 _LATE_S: Final = 5.0
 _LAST_LINES: Final = 12
 
@@ -202,7 +203,8 @@ class _Asking:
                 self.heard = heard
             if heard.right:
                 return
-            self._enough.wait(_AGAIN_S)
+            # One that is up and wrong fills its log with each question more.
+            self._enough.wait(_LATER_S if heard.answered else _SOON_S)
 
 
 @contextmanager

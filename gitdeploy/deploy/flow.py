@@ -158,7 +158,8 @@ class Flow:
         decision = judge(self._app, source, replace(self._push, options=options))
         anew = "rebuild" in options
         with suppress(GitdeployError):
-            for word, text in lines(plan(self._app, source, decision, anew=anew)):
+            _, *more = lines(plan(self._app, source, decision, anew=anew))
+            for word, text in more:  # the first is what the refusal says
                 self._report.line(word, text)
 
     def _find_release(self, attempt: Attempt, *, alone: bool) -> None:
