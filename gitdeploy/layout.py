@@ -60,6 +60,11 @@ class Layout(Struct, frozen=True):
         return self.home / "modules"
 
     @property
+    def run(self) -> Path:
+        """What services run by: their sockets, scripts, units and output."""
+        return self.home / "run"
+
+    @property
     def empty(self) -> Path:
         """What a position without a release resolves to."""
         return self.home / "empty"

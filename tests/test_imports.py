@@ -17,7 +17,8 @@ run = "true"
 
 GATE = {
     "": "chain door errors layout links logs model retention running states",
-    "config": "commands load notify paths probing reading rules schema server values",
+    "config": "commands load notify paths probing reading rules schema server"
+    " services values",
     "decide": "rules together words",
     "deploy": "acceptance aftermath app attempt facts flip flow judge notified placed"
     " prune push recover relocate report reserve showing still_wanted tidy trial"

@@ -16,7 +16,17 @@ VERBS: Final[Mapping[str, tuple[str, ...]]] = {
     "Begin": ("setup", "demo", "completion"),
     "Look": ("status", "releases", "history", "logs", "plan", "verify"),
     "Act": ("rollback", "rollforward", "release", "deploy", "redeploy", "cancel"),
-    "Keep": ("lock", "unlock", "env", "pin", "prune", "notify", "doctor", "repair"),
+    "Keep": (
+        "lock",
+        "unlock",
+        "env",
+        "pin",
+        "prune",
+        "service",
+        "notify",
+        "doctor",
+        "repair",
+    ),
 }
 """Every verb once, under the heading that `gitdeploy --help` gives it."""
 

@@ -17,6 +17,7 @@ from gitdeploy.config.schema import (
     Config,
     Refs,
     Releases,
+    Service,
     Shared,
 )
 from gitdeploy.config.server import Limits, ServerConfig, Submodules, parse_server
@@ -41,6 +42,7 @@ __all__ = [
     "Run",
     "Seconds",
     "ServerConfig",
+    "Service",
     "Shared",
     "Size",
     "Step",

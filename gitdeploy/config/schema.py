@@ -24,6 +24,7 @@ from gitdeploy.config.rules import (
     refuse_same_names,
     refuse_too_many,
 )
+from gitdeploy.config.services import Service, refuse_clashes, refuse_shared
 from gitdeploy.config.values import Seconds
 from gitdeploy.model import CHAINS, ChainName
 
@@ -36,6 +37,7 @@ __all__ = [
     "Config",
     "Refs",
     "Releases",
+    "Service",
     "Shared",
 ]
 
@@ -111,11 +113,14 @@ class ChainOverride(Table, frozen=True, kw_only=True):
     """Replaces `[[checks]]`; None: not replaced."""
     health: Health | Literal["off"] | None = None
     """Replaces `[health]`; `off`: nothing is asked; None: not replaced."""
+    services: tuple[Service, ...] | None = None
+    """Replaces `[[services]]`; None: not replaced."""
     env: dict[str, str] | None = None
     """Replaces `[build] env`, all of it; None: not replaced."""
 
     def __post_init__(self) -> None:
         refuse_bad_names(self.env or {})
+        refuse_clashes(self.services or (), ".services")
         for key in ("activate", "deactivate", "checks"):
             refuse_too_many(getattr(self, key) or (), f".{key}")
 
@@ -155,6 +160,8 @@ class Config(Table, frozen=True, kw_only=True):
     """Commands on a roll back, in the release being left; default none."""
     health: Health | None = None
     """What is asked after the flip; None: nothing."""
+    services: tuple[Service, ...] = ()
+    """Processes that run on in the live release, at most 100; default none."""
     releases: Releases = Releases()
     """How many are kept."""
     chains: Chains = Chains()
@@ -163,6 +170,8 @@ class Config(Table, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         for key in ("activate", "deactivate", "checks"):
             refuse_too_many(getattr(self, key), f".{key}")
+        refuse_clashes(self.services, ".services")
+        self._refuse_shared_sockets()
         shared = placed(".shared.files", self.shared.files)
         shared += placed(".shared.dirs", self.shared.dirs)
         for n, step in enumerate(self.build.steps):
@@ -203,6 +212,16 @@ class Config(Table, frozen=True, kw_only=True):
     def ever_deactivates(self) -> bool:
         """Whether a roll back has commands to run, on any chain."""
         return any(self.deactivate_for(chain) for chain in CHAINS)
+
+    def services_for(self, chain: ChainName) -> tuple[Service, ...]:
+        """Return the processes that run on in a chain's live release."""
+        own = self._override(chain).services
+        return self.services if own is None else own
+
+    def _refuse_shared_sockets(self) -> None:
+        dev = self.chains.dev.services
+        at = ".services" if dev is None else ".chains.dev.services"
+        refuse_shared(self.services_for("dev"), self.services_for("prod"), at)
 
     def limit_s(self, command: Run) -> float:
         """Return the seconds after which a command is killed."""

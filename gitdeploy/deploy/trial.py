@@ -108,7 +108,11 @@ def _same_head(before: Chain, after: Chain) -> bool:
 
 
 def _asks_anything(config: Config, chain: ChainName) -> bool:
-    return bool(config.activate_for(chain) or config.health_for(chain))
+    return bool(
+        config.services_for(chain)
+        or config.activate_for(chain)
+        or config.health_for(chain)
+    )
 
 
 def _activate_head(app: App, chain: Chain, wanted: Wanted, report: Report) -> None:
@@ -116,6 +120,10 @@ def _activate_head(app: App, chain: Chain, wanted: Wanted, report: Report) -> No
 
     assert chain.head is not None
     release = app.ledger.releases.get(chain.head.release)
+    if wanted.config.services_for(chain.name):
+        from gitdeploy.deploy.services import restart_services
+
+        restart_services(app, chain.name, wanted.config, report)
     activate(app, release, wanted, report)
     if release.bad_at:
         app.ledger.releases.absolve(release.number)

@@ -1,0 +1,260 @@
+"""The services of a chain run its live release: after each flip, and on request."""
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from msgspec import Struct
+
+from gitdeploy.config import Config, Service
+from gitdeploy.deploy.app import App
+from gitdeploy.deploy.report import Report
+from gitdeploy.errors import ReleaseFailed
+from gitdeploy.model import CHAINS, ChainName, Entry
+from gitdeploy.services import (
+    SLOTS,
+    Description,
+    Launch,
+    NotReady,
+    Supervisor,
+    bring_up,
+    release_of,
+)
+from gitdeploy.steps import Mask
+from gitdeploy.system.clock import Stopwatch
+
+__all__ = [
+    "ServiceState",
+    "SlotState",
+    "config_of",
+    "install_services",
+    "restart_services",
+    "service_states",
+    "uninstall_services",
+]
+
+
+def restart_services(
+    app: App,
+    chain_name: ChainName,
+    config: Config,
+    report: Report,
+    *,
+    anew: bool = False,
+) -> None:
+    """Make a chain's services run the release that is live on it now.
+
+    A service that runs it already is left alone. The new generation is started and
+    gets ready on the same socket before the earlier one is told to stop; where it
+    does not, the earlier one goes on serving.
+
+    Args:
+        app: The app, whose lock is held; the links show the chain.
+        chain_name: The chain.
+        config: The deploy.toml of the release that is live.
+        report: Told one line for each service, and what a failing one printed.
+        anew: Whether they are started anew where they run that release already.
+
+    Raises:
+        ReleaseFailed: A service did not get ready.
+        SystemFailed: Its supervisor does not do what it is told.
+
+    Changes: the services' scripts and processes. Safe to repeat.
+    """
+    head = app.ledger.chains.read(chain_name).head
+    services = config.services_for(chain_name)
+    if not (head and services):
+        return
+    missing: list[str] = []
+    for service in services:
+        keeper = _keeper(app, chain_name, service)
+        if not keeper.installed:
+            missing.append(service.name)
+            continue
+        if not (keeper.alive and keeper.listens_as_described):
+            keeper.install()
+        launch = _launch(app, chain_name, config, head, service)
+        _restart(app, keeper, launch, report, anew=anew)
+    if missing:
+        report.line("services", f"not installed: gitdeploy service install {app.name}")
+
+
+def _restart(
+    app: App, keeper: Supervisor, launch: Launch, report: Report, *, anew: bool
+) -> None:
+    service = keeper.description.service
+    watch = Stopwatch()
+    try:
+        started = bring_up(keeper, keeper.description, launch, anew=anew)
+    except NotReady as error:
+        mask = _mask(Path(launch.environment["GITDEPLOY_SHARED_DIR"]))
+        for line in error.tail:
+            report.output(mask(line))
+        failed = ReleaseFailed(
+            f"service {service.name} failed: {error.message}",
+            hint=f"gitdeploy service status {app.name}",
+        )
+        raise failed from error
+    if started:
+        where = keeper.description.listen
+        report.line("service", f"{service.name} at {where}", watch.seconds)
+    if not keeper.as_described:
+        report.line("service", f"{service.name}: [[services]] changed; its settings")
+        report.line("", f"hold after  gitdeploy service install {app.name}")
+
+
+def install_services(app: App, report: Report) -> list[str]:
+    """Start what the live releases describe; what runs well is left alone.
+
+    Returns:
+        The names of the services, `prod-web`, that are installed now.
+
+    Raises:
+        ConfigError: A service cannot be as it is described.
+        ReleaseFailed: A service did not get ready.
+        SystemFailed: The supervisor is missing, or an address is taken.
+
+    Changes: files in ROOT/APP/run, then processes. Safe to repeat.
+    """
+    installed: list[str] = []
+    for chain in CHAINS:
+        config = config_of(app, chain)
+        if config is None:
+            continue
+        for service in config.services_for(chain):
+            keeper = _keeper(app, chain, service)
+            keeper.install()
+            installed.append(keeper.description.name)
+        restart_services(app, chain, config, report)
+    return installed
+
+
+def uninstall_services(app: App) -> list[str]:
+    """Stop the services of all chains and forget them; return their names.
+
+    Changes: processes, then files in ROOT/APP/run. Safe to repeat.
+    """
+    found = [keeper for keeper in _keepers(app) if keeper.installed]
+    for keeper in found:
+        keeper.uninstall()
+    return [keeper.description.name for keeper in found]
+
+
+class SlotState(Struct, frozen=True):
+    """What there is to know of a slot that is not stopped."""
+
+    number: int
+    state: str
+    """starting, running, stopping or failed."""
+    release: str
+    """The name of the release it runs or ran."""
+    pid: int
+    """Its process; 0 for none."""
+
+
+class ServiceState(Struct, frozen=True):
+    """What there is to know of one service of one chain."""
+
+    name: str
+    chain: ChainName
+    listen: str
+    installed: bool
+    socket: bool
+    """Whether the supervisor has the socket open."""
+    slots: tuple[SlotState, ...]
+    """Those that are not stopped."""
+    live: str
+    """The release that is live on the chain."""
+
+    @property
+    def trouble(self) -> str:
+        """What is wrong, one sentence; empty where nothing is."""
+        if not self.installed:
+            return "not installed"
+        if not self.socket:
+            return "its supervisor is gone, and its socket closed"
+        works = ("starting", "running")
+        running = [slot.release for slot in self.slots if slot.state in works]
+        if not running:
+            return "nothing runs"
+        if self.live not in running:
+            return f"runs {running[0]}, but {self.live} is live"
+        return ""
+
+
+def service_states(app: App) -> list[ServiceState]:
+    """Return what is known of each service that a live release describes."""
+    return [_state(app, keeper) for keeper in _keepers(app)]
+
+
+def config_of(app: App, chain: ChainName) -> Config | None:
+    """Return the deploy.toml of what is live on a chain.
+
+    None where nothing is, or what is live did not come from git.
+    """
+    from gitdeploy.deploy.facts import read_source
+
+    head = app.ledger.chains.read(chain).head
+    if not (head and head.commit):
+        return None
+    return read_source(app, head.ref or "", head.commit).config
+
+
+def _state(app: App, keeper: Supervisor) -> ServiceState:
+    description = keeper.description
+    head = app.ledger.chains.read(description.chain).head
+    alive = keeper.installed and keeper.alive
+    slots = [
+        SlotState(slot, state, release_of(description, slot), keeper.pid(slot))
+        for slot in (SLOTS if alive else ())
+        if (state := keeper.state(slot)) != "stopped"
+    ]
+    return ServiceState(
+        description.service.name,
+        description.chain,
+        description.listen,
+        keeper.installed,
+        alive,
+        tuple(slots),
+        app.ledger.releases.get(head.release).name if head else "",
+    )
+
+
+def _keepers(app: App) -> Iterator[Supervisor]:
+    for chain in CHAINS:
+        config = config_of(app, chain)
+        services: Sequence[Service] = config.services_for(chain) if config else ()
+        for service in services:
+            yield _keeper(app, chain, service)
+
+
+def _keeper(app: App, chain: ChainName, service: Service) -> Supervisor:
+    description = Description(app.name, chain, service, app.layout.run)
+    return Supervisor(description, app.surroundings.environment())
+
+
+def _launch(
+    app: App, chain: ChainName, config: Config, head: Entry, service: Service
+) -> Launch:
+    release = app.ledger.releases.get(head.release)
+    directory = Path(os.path.realpath(app.directory(release)))
+    environment = {
+        **app.surroundings.environment(),
+        **config.env_for(chain),
+        "GITDEPLOY_APP": app.name,
+        "GITDEPLOY_CHAIN": chain,
+        "GITDEPLOY_COMMIT": head.commit or "",
+        "GITDEPLOY_REF": head.ref or "",
+        "GITDEPLOY_RELEASE": release.name,
+        "GITDEPLOY_RELEASE_DIR": str(directory),
+        "GITDEPLOY_SHARED_DIR": str(app.layout.shared_of(config.shared.scope, chain)),
+        "GITDEPLOY_SERVICE": service.name,
+    }
+    return Launch(release.name, directory, service.run, environment)
+
+
+def _mask(shared: Path) -> Mask:
+    from gitdeploy.envfile import values
+
+    env_file = shared / ".env"
+    return Mask([*values(env_file).values()] if env_file.is_file() else [])

@@ -1,0 +1,23 @@
+"""Services run on beside releases: units and files of an existing supervisor.
+
+Two generations of a service share the listening socket, which is the supervisor's:
+the new one is started in the free of two slots, and when it is ready the earlier one
+is told to stop. Nothing here knows the ledger, or which release is live.
+"""
+
+from gitdeploy.services.description import SLOTS, Description, Launch
+from gitdeploy.services.generation import Keeper, NotReady, bring_up, live_slots
+from gitdeploy.services.script import release_of
+from gitdeploy.services.supervisor import Supervisor
+
+__all__ = [
+    "SLOTS",
+    "Description",
+    "Keeper",
+    "Launch",
+    "NotReady",
+    "Supervisor",
+    "bring_up",
+    "live_slots",
+    "release_of",
+]
