@@ -60,7 +60,7 @@ def php(link: Path, here: Path) -> Iterator[str]:
     as_root = ["-R"] if root else []
     with (
         started(
-            _fpm(), "-n", "-d", "zend_extension=opcache", *as_root, "-F", "-y", pool
+            php_fpm(), "-n", "-d", "zend_extension=opcache", *as_root, "-F", "-y", pool
         ),
         started(needs("nginx"), "-e", here / "error.log", "-c", config),
     ):
@@ -69,7 +69,7 @@ def php(link: Path, here: Path) -> Iterator[str]:
         yield f"http://127.0.0.1:{port}/"
 
 
-def _fpm() -> str:
+def php_fpm() -> str:
     """Return PHP-FPM, whose name has its version on Debian."""
     places = [Path(directory) for directory in searched().split(":")]
     programs = [path for place in places for path in sorted(place.glob("php-fpm*"))]
