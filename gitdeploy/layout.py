@@ -75,6 +75,11 @@ class Layout(Struct, frozen=True):
         return self.home / "manifests"
 
     @property
+    def maintenance(self) -> Path:
+        """One directory for each page that visitors see instead of prod."""
+        return self.home / "maintenance"
+
+    @property
     def scratch(self) -> Path:
         """What `verify` lets git write, to compare it; gone afterwards."""
         return self.releases / ".verify"

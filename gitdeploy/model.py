@@ -113,7 +113,7 @@ class Deployment(Struct, frozen=True):
 
     id: int
     action: str
-    """stage, release, rollback, rollforward, deploy, delete, store, refuse."""
+    """stage, release, rollback, rollforward, deploy, delete, store, refuse …"""
     chain: ChainName | None
     ref: str | None
     old: str | None

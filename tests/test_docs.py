@@ -50,7 +50,12 @@ def test_the_readme_shows_every_key_of_server_toml_with_its_default() -> None:
             assert re.search(rf"^{key} *=", toml, re.MULTILINE), key
 
 
-PAGES = ["README.md", "docs/architecture.md", "docs/crash-safety.md"]
+PAGES = [
+    "README.md",
+    "docs/architecture.md",
+    "docs/crash-safety.md",
+    "docs/maintenance.md",
+]
 
 
 @pytest.mark.parametrize("page", PAGES)

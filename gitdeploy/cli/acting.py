@@ -2,6 +2,7 @@
 
 from gitdeploy.cli.screen import fields, show_json
 from gitdeploy.deploy.app import App
+from gitdeploy.deploy.flip import MAINTENANCE
 from gitdeploy.deploy.move import Outcome
 from gitdeploy.deploy.report import Report
 from gitdeploy.model import Release, short_ref
@@ -31,6 +32,9 @@ def show_outcome(app: App, outcome: Outcome, *, as_json: bool) -> None:
     lines: list[tuple[str, str]] = [(outcome.word, f"{now} is live{again} as {link}")]
     if outcome.before:
         lines.append(("was", f"release {outcome.before.number}"))
+    if outcome.chain == "prod" and app.ledger.setting(MAINTENANCE):
+        off = f"gitdeploy maintenance {app.name} off"
+        lines.append(("maintenance", f"{link} shows a page until  {off}"))
     fields(lines)
 
 

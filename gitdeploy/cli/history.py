@@ -17,6 +17,7 @@ __all__ = ["command"]
 _SHOWN: Final = 20
 _REF: Final = 24
 _DONE: Final = {"stage": "staged", "release": "released", "redeploy": "redeployed"}
+_SAID: Final = ("maintenance on", "maintenance off")
 
 
 @click.command()
@@ -69,6 +70,8 @@ def _row(event: Shape) -> list[str]:
 
 def _what(event: Shape) -> str:
     verdict, chain = event["verdict"], event["chain"] or ""
+    if verdict == "accepted" and event["action"] in _SAID:
+        return str(event["action"])
     if verdict == "deployed" and event["action"] in _DONE:
         return _DONE[event["action"]]
     return f"{verdict or event['action']} {chain}".rstrip()

@@ -19,6 +19,7 @@ VERBS: Final[Mapping[str, tuple[str, ...]]] = {
     "Keep": (
         "lock",
         "unlock",
+        "maintenance",
         "env",
         "pin",
         "prune",

@@ -58,7 +58,8 @@ def _show(shape: Shape) -> None:
 
 def _places(shape: Shape) -> Iterator[tuple[str, Shape | None]]:
     """Yield every position with the name it is served as; None between chains."""
-    heads = {"prod": shape["app"], "dev": f"{shape['app']}-staging"}
+    prod = "" if shape["maintenance"] else shape["app"]
+    heads = {"prod": prod, "dev": f"{shape['app']}-staging"}
     for chain in reversed(CHAINS):
         if chain != CHAINS[-1]:
             yield "", None
@@ -90,8 +91,7 @@ def _lines(shape: Shape) -> Iterator[tuple[str, str]]:
     yield from (("trouble", sentence) for sentence in shape["trouble"])
     if shape["trouble"]:
         yield "mend with", f"gitdeploy doctor {shape['app']} --fix"
-    if lock := shape["locked"]:
-        yield "locked", f"by {lock['by']} {ago(lock['since'])}: {lock['reason']}"
+    yield from _closed(shape)
     if running := shape["running"]:
         since = ago(running["since"])
         yield "running", f"{running['what']} by {running['by']}, begun {since}"
@@ -109,6 +109,15 @@ def _watched(watch: Shape) -> str:
     return (
         f"{what} {until}" if watch["alive"] else f"{what}: not, but was to be {until}"
     )
+
+
+def _closed(shape: Shape) -> Iterator[tuple[str, str]]:
+    """Yield what a person closed: to visitors, to pushers."""
+    if page := shape["maintenance"]:
+        on = f"on, by {page['by']} {ago(page['since'])}: {page['message']}"
+        yield "maintenance", on
+    if lock := shape["locked"]:
+        yield "locked", f"by {lock['by']} {ago(lock['since'])}: {lock['reason']}"
 
 
 def _pending(shape: Shape) -> Iterator[tuple[str, str]]:

@@ -1,6 +1,7 @@
 """The chain changes in the ledger, then the links and refs are made to show it."""
 
 from contextlib import suppress
+from typing import Final
 
 from gitdeploy import links
 from gitdeploy.chain import Chain
@@ -12,6 +13,7 @@ from gitdeploy.system import clock
 from gitdeploy.system.disk import blamed
 
 __all__ = [
+    "MAINTENANCE",
     "check_links",
     "check_showable",
     "flip",
@@ -22,6 +24,9 @@ __all__ = [
     "wanted_links",
     "wanted_refs",
 ]
+
+MAINTENANCE: Final = "maintenance"
+"""The setting that says that prod's link shows a page; see `maintenance`."""
 
 
 def flip(app: App, event: int, chain: Chain, *, forward: bool, why: str) -> None:
@@ -83,6 +88,10 @@ def show(app: App, *, forward: bool = True) -> list[str]:
 
 
 def _show_links(app: App, *, forward: bool) -> list[str]:
+    if app.ledger.setting(MAINTENANCE):
+        from gitdeploy.deploy.maintenance import keep_page
+
+        keep_page(app)
     return links.show(app.public.target, wanted_links(app, forward=forward))
 
 
@@ -135,7 +144,16 @@ def wanted_links(app: App, *, forward: bool = True) -> dict[str, str]:
     for name in CHAINS:
         pairs = list(zip(app.public.names(name), _shown(app, name), strict=True))
         wanted.update(reversed(pairs) if forward else pairs)
-    return {**wanted, **app.public.heads}
+    return {**wanted, **_heads(app)}
+
+
+def _heads(app: App) -> dict[str, str]:
+    """Return what the links shall hold that web servers look at."""
+    if not app.ledger.setting(MAINTENANCE):
+        return app.public.heads
+    from gitdeploy.deploy.maintenance import heads
+
+    return heads(app)
 
 
 def _shown(app: App, name: ChainName) -> list[str]:

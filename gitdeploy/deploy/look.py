@@ -37,6 +37,7 @@ _ALL: Final = -1
 
 def status(app: App) -> Shape:
     """Return what is live, and what stands in the way of the next push."""
+    from gitdeploy.deploy.maintenance import shape as maintenance
     from gitdeploy.deploy.recover import unheard
 
     freeze, running = app.ledger.freeze, holder(app.layout.lock)
@@ -48,6 +49,7 @@ def status(app: App) -> Shape:
         "target": str(app.public.target),
         "chains": {chain: _positions(app, chain) for chain in CHAINS},
         "locked": asdict(freeze) if freeze else None,
+        "maintenance": maintenance(app),
         "running": asdict(running) if running else None,
         "queue": [asdict(one) for one in waiting(app.layout.lock)],
         "pending": bool(unfinished or unseen),

@@ -12,6 +12,7 @@ from gitdeploy.deploy.app import App
 from gitdeploy.deploy.attempt import Wanted
 from gitdeploy.deploy.facts import read_source
 from gitdeploy.deploy.flip import publish, show
+from gitdeploy.deploy.maintenance import adopt
 from gitdeploy.deploy.push import Push, settle
 from gitdeploy.deploy.recover import missed
 from gitdeploy.deploy.report import Report
@@ -105,6 +106,7 @@ def rebuild_from_links(app: App, target: Path) -> list[str]:
     published = app.repository.refs("refs/deploy/")
     with ledger.transaction():
         _insert(app, ledger, found, published)
+        adopt(app, ledger, target)
         ledger.releases.skip_numbers(_highest(app.layout.releases))
         for ref, id_ in app.repository.refs("refs/heads/", "refs/tags/").items():
             there = RefUpdate(ref, "0" * len(id_), id_)

@@ -15,6 +15,7 @@ from gitdeploy.decide import (
 )
 from gitdeploy.deploy.app import App
 from gitdeploy.deploy.attempt import Attempt
+from gitdeploy.deploy.flip import MAINTENANCE
 from gitdeploy.deploy.report import Report
 from gitdeploy.model import (
     CHAINS,
@@ -90,6 +91,16 @@ def conclude(app: App, report: Report, attempt: Attempt) -> None:
             report.line("accepted", attempt.decision.why)
         case word:
             _said_no(app, report, attempt, word)
+    if attempt.verdict.accepted and reached(attempt.decision) == "prod":
+        _hidden(app, report)
+
+
+def _hidden(app: App, report: Report) -> None:
+    """Tell that visitors do not see prod, where they do not."""
+    if app.ledger.setting(MAINTENANCE):
+        link = app.public.name("prod", 1)
+        report.line("maintenance", f"{app.name} shows a page, not {link}")
+        report.copyable("end with", f"gitdeploy maintenance {app.name} off")
 
 
 def unseen(app: App, report: Report, updates: Sequence[RefUpdate]) -> None:

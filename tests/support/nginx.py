@@ -24,20 +24,36 @@ http {{
     fastcgi_temp_path {here}/fastcgi;
     uwsgi_temp_path {here}/uwsgi;
     scgi_temp_path {here}/scgi;
-    server {{ listen 127.0.0.1:{port}; root {www}/shop; }}
+    server {{ listen 127.0.0.1:{port}; root {www}/{root}; {more} }}
     server {{ listen 127.0.0.1:{staging}; root {www}/shop-staging; }}
 }}
 """
 
 
 @contextmanager
-def nginx(server: Server, here: Path) -> Iterator[tuple[str, str]]:
-    """Serve prod and dev of the app shop for the body; give their URLs."""
+def nginx(
+    server: Server, here: Path, *, root: str = "shop", more: str = ""
+) -> Iterator[tuple[str, str]]:
+    """Serve prod and dev of the app shop for the body; give their URLs.
+
+    Args:
+        server: Whose links are served.
+        here: A directory of nginx's own, made here.
+        root: The document root of prod, below the target.
+        more: What else stands in the server of prod.
+    """
     port, staging = free_port(), free_port()
     here.mkdir(mode=0o755)
     config = here / "nginx.conf"
     config.write_text(
-        CONFIG.format(here=here, www=server.target, port=port, staging=staging)
+        CONFIG.format(
+            here=here,
+            www=server.target,
+            port=port,
+            staging=staging,
+            root=root,
+            more=more,
+        )
     )
     user = "user root;\n" if here.owner() == "root" else ""
     config.write_text(user + config.read_text())

@@ -7,6 +7,7 @@ from gitdeploy import links
 from gitdeploy.deploy.app import App
 from gitdeploy.deploy.doctor.finding import NOBODY, Finding, seen_by
 from gitdeploy.deploy.flip import publish, wanted_links, wanted_refs
+from gitdeploy.deploy.maintenance import keep_page, lost_page
 from gitdeploy.deploy.report import Report
 from gitdeploy.system import files
 
@@ -15,6 +16,13 @@ __all__ = ["findings", "published_findings"]
 
 def findings(app: App) -> Iterator[Finding]:
     """Yield every link that does not show what the ledger says."""
+    if page := lost_page(app):
+        yield Finding(
+            "page-lost",
+            f"{page} is missing, and maintenance is on",
+            f"{seen_by(app, app.public.name('prod', 1))} get nothing",
+            fix=_show,
+        )
     wanted = wanted_links(app)
     have = links.read(app.public.target, wanted)
     for name, held in have.items():
@@ -65,6 +73,7 @@ def _show(app: App, _report: Report) -> None:
     """Show the ledger wherever nothing stands in a link's place."""
     target = app.public.target
     files.make_directory(target)
+    keep_page(app)
     wanted = wanted_links(app)
     ours = {
         name: held
