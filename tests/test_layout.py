@@ -48,6 +48,7 @@ def test_everything_of_an_app_has_its_place():
         "empty": "shop/empty",
         "ledger": "shop/ledger.db",
         "lock": "shop/lock",
+        "maintenance": "shop/maintenance",
         "notifying": "shop/notifying",
         "queue": "shop/queue",
         "reserve": "shop/reserve",

@@ -351,3 +351,16 @@ def _asked(url: str, data: bytes | None = None) -> tuple[int, str, dict[str, str
     except urllib.error.HTTPError as error:
         with error:
             return error.code, error.read().decode(), dict(error.headers)
+
+
+def test_health_is_not_asked_while_a_page_is_what_answers(
+    shop: Server, work: Work
+) -> None:
+    """Else no release could be made then; and it is said."""
+    shop.gitdeploy("maintenance", "shop", "on")
+    toml = '[chains.prod]\nhealth = { url = "http://127.0.0.1:9/", within = "1s" }\n'
+    work.commit("asked", **{"deploy.toml": toml})
+    work.tag("asked")
+    said = work.push("main", "asked")
+    assert said.code == 0, said.output
+    assert "not asked: maintenance is on" in said.output

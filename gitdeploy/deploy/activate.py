@@ -9,6 +9,7 @@ from gitdeploy.chain import Chain
 from gitdeploy.config import Activation, Health
 from gitdeploy.deploy.app import App
 from gitdeploy.deploy.attempt import Wanted
+from gitdeploy.deploy.flip import shows_a_page
 from gitdeploy.deploy.placed import wanted_of
 from gitdeploy.deploy.release_log import log_open
 from gitdeploy.deploy.report import Report
@@ -46,7 +47,10 @@ def activate(app: App, release: Release, wanted: Wanted, report: Report) -> None
         )
         for step in config.activate_for(chain):
             _run(step, place, config.limit_s(step), report)
-        if health := config.health_for(chain):
+        health = config.health_for(chain)
+        if health and shows_a_page(app, chain):
+            report.line("health", "not asked: maintenance is on")
+        elif health:
             _see_healthy(health, report)
 
 

@@ -21,6 +21,7 @@ __all__ = [
     "missing",
     "publish",
     "show",
+    "shows_a_page",
     "wanted_links",
     "wanted_refs",
 ]
@@ -132,6 +133,11 @@ def check_showable(app: App, chain: Chain) -> None:
             f"{directory} is missing, and {chain.name} would show it",
             hint=f"roll back further, or  gitdeploy redeploy {app.name} {chain.name}",
         )
+
+
+def shows_a_page(app: App, name: ChainName) -> bool:
+    """Return whether visitors of a chain see a page instead of what is live."""
+    return name == "prod" and bool(app.ledger.setting(MAINTENANCE))
 
 
 def wanted_links(app: App, *, forward: bool = True) -> dict[str, str]:

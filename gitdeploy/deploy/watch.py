@@ -17,6 +17,7 @@ from gitdeploy.deploy.aftermath import begin_aftermath, due
 from gitdeploy.deploy.app import App
 from gitdeploy.deploy.attempt import Wanted
 from gitdeploy.deploy.checks import answers
+from gitdeploy.deploy.flip import shows_a_page
 from gitdeploy.deploy.placed import wanted_of
 from gitdeploy.deploy.recover import locked
 from gitdeploy.deploy.release_log import log_open
@@ -72,7 +73,7 @@ class _Watcher:
         """Ask again and again, until there is nothing to be watched any more."""
         while health := self._to_ask():
             heard = ask(health.url, health)
-            if heard.right:
+            if heard.right or self._is_hidden():
                 self._unhealthy, self._told = None, False
             else:
                 self._unhealthy = self._unhealthy or Stopwatch()
@@ -93,6 +94,11 @@ class _Watcher:
             if health is None:
                 _end(app, self._chain, watch)
             return health
+
+    def _is_hidden(self) -> bool:
+        """Return whether a page is what answers, instead of what is watched."""
+        with _again(self._app) as app:
+            return shows_a_page(app, self._chain)
 
     def _act(self, health: Health, why: str) -> None:
         """Take back what does not work any more, unless nothing else works either."""
