@@ -53,6 +53,7 @@ def test_everything_of_an_app_has_its_place():
         "queue": "shop/queue",
         "reserve": "shop/reserve",
         "server_toml": "shop/server.toml",
+        "run": "shop/run",
         "tidying": "shop/tidying",
         "outputs": "shop/outputs",
     }
