@@ -7,7 +7,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.recipes import Block, Claim, Machine, machine, needs_wheels, parts
+from support.recipes import (
+    PAGES,
+    Block,
+    Claim,
+    Machine,
+    machine,
+    needs_wheels,
+    parts,
+)
 from support.tools import needs
 
 from gitdeploy.config import parse
@@ -77,7 +85,36 @@ def test_laravel_is_migrated_there_and_back(debian: Machine) -> None:
     back.close()
 
 
-@pytest.mark.parametrize("page", ["static-site.md", "php-fpm.md", "laravel.md"])
+def test_django_is_migrated_there_and_back(debian: Machine) -> None:
+    needs_wheels()
+    with debian.services("shop"):
+        said = debian.follow("django.md")
+    told = "".join(said)
+    assert "Applying orders.0002_order_paid... OK" in told
+    assert "Unapplying orders.0002_order_paid... OK" in told
+    for chain in ("dev", "prod"):
+        place = debian.home / f"gitdeploy/shop/shared/{chain}/storage/shop.sqlite"
+        database = sqlite3.connect(place)
+        columns = [
+            row[1] for row in database.execute("PRAGMA table_info(orders_order)")
+        ]
+        database.close()
+        assert columns == ["id", "made_at"]
+
+
+def test_fastapi_is_served_by_uvicorn(debian: Machine) -> None:
+    needs_wheels()
+    with debian.services("shop"):
+        debian.follow("fastapi.md")
+
+
+def test_express_is_served_by_node(debian: Machine) -> None:
+    needs("npm")
+    with debian.services("shop"):
+        debian.follow("express.md")
+
+
+@pytest.mark.parametrize("page", sorted(page.name for page in PAGES.glob("[a-z]*.md")))
 def test_every_deploy_toml_of_a_recipe_is_one(page: str) -> None:
     files = [one for one in parts(page) if isinstance(one, Block)]
     (toml,) = [one.text for one in files if one.name == "deploy.toml"]

@@ -4,6 +4,7 @@ import getpass
 import os
 import re
 import sys
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -76,6 +77,7 @@ class Machine:
         self.home = home
         self.port = free_port()
         self.work = home / "work" / "shop"
+        self.patience_s = 0.0
         self._running = ExitStack()
         self._env = {"HOME": str(home), "GIT_CONFIG_GLOBAL": str(home / ".gitconfig")}
         self._prepare()
@@ -99,7 +101,7 @@ class Machine:
         said = []
         for step in steps:
             if isinstance(step, Claim):
-                answer = self.get(step.url)
+                answer = self._answer(step)
                 assert step.says in answer, (step, answer, said)
                 at_each(step)
             elif step.name.startswith("/"):
@@ -112,6 +114,15 @@ class Machine:
                     servers = ""
                 said.append(self.run(self.here(step.text)))
         return said
+
+    def _answer(self, claim: Claim) -> str:
+        """Return what an address says; an earlier service may still say the last."""
+        end = time.monotonic() + self.patience_s
+        while claim.says not in (answer := self.get(claim.url)):
+            if time.monotonic() > end:
+                break
+            time.sleep(0.05)
+        return answer
 
     def run(self, commands: str) -> str:
         """Run commands of a page where its app lies; return what they printed."""
@@ -168,6 +179,15 @@ class Machine:
         ):
             text = text.replace(there, here)
         return text
+
+    @contextmanager
+    def services(self, app: str) -> Iterator[None]:
+        """Take away at the end of the body what `gitdeploy service install` made."""
+        self.patience_s = 5.0
+        try:
+            yield
+        finally:
+            self.run(f"gitdeploy service uninstall {app}")
 
     def stop(self) -> None:
         """Stop all that was started."""
