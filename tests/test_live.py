@@ -306,6 +306,21 @@ def test_a_roll_back_runs_deactivate_in_each_release_it_leaves(
     assert (migrating(), live(server)) == ("threethreetwo", "one")
 
 
+def test_each_release_that_is_left_is_told_which_one_is_behind_it(
+    server: Server, work: Work, tmp_path: Path
+) -> None:
+    """So that migrations go back as far as that one, step by step."""
+    told = tmp_path / "told"
+    for page in ("one", "two", "three"):
+        run = f"""basename "$GITDEPLOY_PREVIOUS_DIR" >> {told}"""
+        toml = f"[[deactivate]]\nname = 'back'\nrun = '{run}'\n"
+        work.commit(page, page=page, **{"deploy.toml": toml})
+        assert work.push("main").code == 0
+    server.gitdeploy("rollback", "shop", "dev", "--steps", "2")
+    names = [told.split("-")[0] for told in told.read_text().splitlines()]
+    assert names == ["2", "1"]
+
+
 def test_a_deactivate_that_fails_stops_the_roll_back_unless_forced(
     server: Server, work: Work, migrating: Callable[[], str], tmp_path: Path
 ) -> None:

@@ -3,6 +3,8 @@
 And before a roll back the commands that undo them, in what is being left.
 """
 
+from itertools import zip_longest
+
 from msgspec.structs import replace
 
 from gitdeploy.chain import Chain
@@ -69,23 +71,36 @@ def deactivate(
     Raises:
         ReleaseFailed: A command did not succeed; the later ones did not run.
     """
-    for entry in before.entries[: len(before.entries) - len(after.entries)]:
+    left = before.entries[: len(before.entries) - len(after.entries)]
+    for entry, behind in zip_longest(left, before.entries[1 : len(left) + 1]):
+        assert entry is not None
         release = app.ledger.releases.get(entry.release)
+        previous = app.ledger.releases.get(behind.release) if behind else None
         try:
             if wanted := wanted_of(app, before.name, entry):
-                _deactivate(app, release, wanted, report)
+                _deactivate(app, release, previous, wanted, report)
         except ReleaseFailed as error:
             if not force:
                 raise
             report.line("forced", f"although {error.message}")
 
 
-def _deactivate(app: App, release: Release, wanted: Wanted, report: Report) -> None:
+def _deactivate(
+    app: App,
+    release: Release,
+    previous: Release | None,
+    wanted: Wanted,
+    report: Report,
+) -> None:
+    """Run what a release undoes; the previous one is that behind it on the chain."""
     config = wanted.config
     steps = config.deactivate_for(wanted.chain)
     if steps:
         with log_open(app, release, report):
             place = workplace(app, release, wanted, report, stage="deactivate")
+            behind = str(app.directory(previous)) if previous else ""
+            known = {**place.environment, "GITDEPLOY_PREVIOUS_DIR": behind}
+            place = replace(place, environment=known)
             for step in steps:
                 _run(step, place, config.limit_s(step), report)
 
