@@ -12,6 +12,7 @@ from support.nginx import nginx
 from support.php import php
 from support.readers import SIZE, Served, under_load
 from support.server import Server
+from support.services import described, gunicorn, short_server
 
 LONG = os.environ.get("GITDEPLOY_LONG") == "1"
 ROUNDS = 50 if LONG else 4
@@ -78,4 +79,37 @@ def test_php(server: Server, work: Work, tmp_path: Path) -> None:
         act = deploy_and_go_back(work, commit)
         served = under_load(f"{url}page.php", tmp_path, act)
     told("PHP", served)
+    assert all_is_well(served), served
+
+
+WSGI = f"""
+import pathlib
+PAGE = pathlib.Path("page").read_bytes() * {SIZE}
+def app(_environ, start):
+    start("200 OK", [("Content-Length", str(len(PAGE)))])
+    return [PAGE]
+"""
+
+
+def test_an_app_server(make_work: Callable[..., Work], tmp_path: Path) -> None:
+    """gunicorn as a service, behind nginx: one generation after another."""
+    with short_server() as server:
+        server.setup("shop")
+        work = make_work("work", server.url("shop"))
+        _, run = gunicorn()
+        toml = described([*run[:-1], "--workers=2", run[-1]], "web.sock")
+
+        def commit(letter: str) -> None:
+            files = {"app.py": WSGI, "page": letter, "deploy.toml": toml}
+            work.commit(letter, **files)
+
+        commit("a")
+        pushed(work)
+        server.gitdeploy("service", "install", "shop")
+        socket = server.root / "shop/run/dev-web.sock"
+        more = f"location / {{ proxy_pass http://unix:{socket}; }}"
+        with nginx(server, tmp_path / "nginx", more=more) as (url, _):
+            act = deploy_and_go_back(work, commit)
+            served = under_load(url, tmp_path, act)
+    told("gunicorn", served)
     assert all_is_well(served), served

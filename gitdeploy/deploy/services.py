@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Final, TypeAlias
 
 from msgspec import Struct
 
@@ -17,8 +18,10 @@ from gitdeploy.services import (
     Launch,
     NotReady,
     Supervisor,
+    Systemd,
     bring_up,
     release_of,
+    systemd_runs,
 )
 from gitdeploy.steps import Mask
 from gitdeploy.system.clock import Stopwatch
@@ -32,6 +35,11 @@ __all__ = [
     "service_states",
     "uninstall_services",
 ]
+
+AnyKeeper: TypeAlias = Systemd | Supervisor
+
+_WANTED: Final = "services"
+"""The setting that says that somebody installed them: new ones are, by the flip."""
 
 
 def restart_services(
@@ -68,7 +76,7 @@ def restart_services(
     missing: list[str] = []
     for service in services:
         keeper = _keeper(app, chain_name, service)
-        if not keeper.installed:
+        if not (keeper.installed or app.ledger.setting(_WANTED)):
             missing.append(service.name)
             continue
         if not (keeper.alive and keeper.listens_as_described):
@@ -80,7 +88,7 @@ def restart_services(
 
 
 def _restart(
-    app: App, keeper: Supervisor, launch: Launch, report: Report, *, anew: bool
+    app: App, keeper: AnyKeeper, launch: Launch, report: Report, *, anew: bool
 ) -> None:
     service = keeper.description.service
     watch = Stopwatch()
@@ -117,6 +125,7 @@ def install_services(app: App, report: Report) -> list[str]:
     Changes: files in ROOT/APP/run, then processes. Safe to repeat.
     """
     installed: list[str] = []
+    app.ledger.set_setting(_WANTED, "yes")
     for chain in CHAINS:
         config = config_of(app, chain)
         if config is None:
@@ -134,6 +143,7 @@ def uninstall_services(app: App) -> list[str]:
 
     Changes: processes, then files in ROOT/APP/run. Safe to repeat.
     """
+    app.ledger.set_setting(_WANTED, "")
     found = [keeper for keeper in _keepers(app) if keeper.installed]
     for keeper in found:
         keeper.uninstall()
@@ -200,7 +210,7 @@ def config_of(app: App, chain: ChainName) -> Config | None:
     return read_source(app, head.ref or "", head.commit).config
 
 
-def _state(app: App, keeper: Supervisor) -> ServiceState:
+def _state(app: App, keeper: AnyKeeper) -> ServiceState:
     description = keeper.description
     head = app.ledger.chains.read(description.chain).head
     alive = keeper.installed and keeper.alive
@@ -220,7 +230,7 @@ def _state(app: App, keeper: Supervisor) -> ServiceState:
     )
 
 
-def _keepers(app: App) -> Iterator[Supervisor]:
+def _keepers(app: App) -> Iterator[AnyKeeper]:
     for chain in CHAINS:
         config = config_of(app, chain)
         services: Sequence[Service] = config.services_for(chain) if config else ()
@@ -228,9 +238,14 @@ def _keepers(app: App) -> Iterator[Supervisor]:
             yield _keeper(app, chain, service)
 
 
-def _keeper(app: App, chain: ChainName, service: Service) -> Supervisor:
+def _keeper(app: App, chain: ChainName, service: Service) -> AnyKeeper:
+    """Return who keeps a service; once it is installed, that stays."""
     description = Description(app.name, chain, service, app.layout.run)
-    return Supervisor(description, app.surroundings.environment())
+    env = app.surroundings.environment()
+    systemd, supervisor = Systemd(description, env), Supervisor(description, env)
+    if systemd.installed or (not supervisor.installed and systemd_runs(env)):
+        return systemd
+    return supervisor
 
 
 def _launch(

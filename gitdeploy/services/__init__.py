@@ -9,6 +9,7 @@ from gitdeploy.services.description import SLOTS, Description, Launch
 from gitdeploy.services.generation import Keeper, NotReady, bring_up, live_slots
 from gitdeploy.services.script import release_of
 from gitdeploy.services.supervisor import Supervisor
+from gitdeploy.services.systemd import Systemd, systemd_runs
 
 __all__ = [
     "SLOTS",
@@ -17,7 +18,9 @@ __all__ = [
     "Launch",
     "NotReady",
     "Supervisor",
+    "Systemd",
     "bring_up",
     "live_slots",
     "release_of",
+    "systemd_runs",
 ]
