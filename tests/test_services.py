@@ -60,7 +60,8 @@ def _is_known(kind, what: str) -> bool:
 
     uvicorn, told to stop, closes connections that it has accepted and not read from.
     """
-    return kind is uvicorn and "RemoteDisconnected" in what
+    closed = ("RemoteDisconnected", "ConnectionResetError")
+    return kind is uvicorn and any(word in what for word in closed)
 
 
 @pytest.mark.parametrize("kind", [gunicorn, uvicorn, node])

@@ -26,7 +26,7 @@ __all__ = ["activate", "deactivate"]
 
 
 def activate(app: App, release: Release, wanted: Wanted, report: Report) -> None:
-    """Run the `[[activate]]` commands of what is live, and see that it is healthy.
+    """Run the `[[activate]]` commands of what is live, its services, ask its health.
 
     Args:
         app: The app.
@@ -36,6 +36,7 @@ def activate(app: App, release: Release, wanted: Wanted, report: Report) -> None
 
     Raises:
         StepFailed: A command did not succeed; the later ones did not run.
+        ReleaseFailed: A service did not get ready.
         Unhealthy: It does not answer as it should.
     """
     config, chain = wanted.config, wanted.chain
@@ -49,6 +50,10 @@ def activate(app: App, release: Release, wanted: Wanted, report: Report) -> None
         )
         for step in config.activate_for(chain):
             _run(step, place, config.limit_s(step), report)
+        if config.services_for(chain):  # what they need is there by now
+            from gitdeploy.deploy.services import restart_services
+
+            restart_services(app, chain, config, report)
         health = config.health_for(chain)
         if health and shows_a_page(app, chain):
             report.line("health", "not asked: maintenance is on")

@@ -120,10 +120,6 @@ def _activate_head(app: App, chain: Chain, wanted: Wanted, report: Report) -> No
 
     assert chain.head is not None
     release = app.ledger.releases.get(chain.head.release)
-    if wanted.config.services_for(chain.name):
-        from gitdeploy.deploy.services import restart_services
-
-        restart_services(app, chain.name, wanted.config, report)
     activate(app, release, wanted, report)
     if release.bad_at:
         app.ledger.releases.absolve(release.number)

@@ -17,6 +17,7 @@ State: TypeAlias = Literal["stopped", "starting", "running", "stopping", "failed
 
 _LOOK_S: Final = 0.05
 _PATIENCE_S: Final = 10.0
+_DRAINS_S: Final = 5.0
 _TAIL_BYTES: Final = 4096
 _TAIL_LINES: Final = 8
 
@@ -81,7 +82,9 @@ def bring_up(
     slot = _free_slot(keeper, description)
     write_script(description, slot, launch)
     _start(keeper, description, slot, check)
-    _stop_all(keeper, [other for other in SLOTS if other != slot])
+    others = [other for other in SLOTS if other != slot]
+    _stop_all(keeper, others)
+    _await_end(keeper, others)
     return True
 
 
@@ -161,6 +164,18 @@ def _stop_all(keeper: Keeper, slots: Sequence[int]) -> None:
     for slot in slots:
         if keeper.state(slot) in ("starting", "running"):
             keeper.stop(slot)
+
+
+def _await_end(keeper: Keeper, slots: Sequence[int]) -> None:
+    """Wait until what was told to stop answers nobody any more, but not for long.
+
+    What it still answers then is what it had begun to answer.
+    """
+    watch = Stopwatch()
+    while any(keeper.state(slot) == "stopping" for slot in slots):
+        if watch.seconds > _DRAINS_S:
+            return
+        time.sleep(_LOOK_S)
 
 
 def _tail(description: Description, slot: int, seen: int) -> list[str]:
