@@ -19,9 +19,9 @@ from gitdeploy.cli.options import (
 )
 from gitdeploy.cli.screen import fields, show_json, show_line, table
 from gitdeploy.deploy.app import App
+from gitdeploy.deploy.placed import what_is_live
 from gitdeploy.deploy.services import (
     ServiceState,
-    config_of,
     install_services,
     restart_services,
     service_states,
@@ -87,8 +87,8 @@ def _install(asked: _Asked) -> int:
 def _restart(asked: _Asked) -> int:
     with held(asked.app, "service restart", asked.wait_s):
         for chain in asked.chains:
-            if config := config_of(asked.app, chain):
-                restart_services(asked.app, chain, config, progress(), anew=True)
+            if wanted := what_is_live(asked.app, chain):
+                restart_services(asked.app, wanted, progress(), anew=True)
     return _status(asked)
 
 

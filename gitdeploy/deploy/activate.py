@@ -53,7 +53,7 @@ def activate(app: App, release: Release, wanted: Wanted, report: Report) -> None
         if config.services_for(chain):  # what they need is there by now
             from gitdeploy.deploy.services import restart_services
 
-            restart_services(app, chain, config, report)
+            restart_services(app, wanted, report)
         health = config.health_for(chain)
         if health and shows_a_page(app, chain):
             report.line("health", "not asked: maintenance is on")

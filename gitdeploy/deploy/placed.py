@@ -8,7 +8,7 @@ from gitdeploy.deploy.facts import read_source
 from gitdeploy.errors import ReleaseFailed
 from gitdeploy.model import ChainName, Entry
 
-__all__ = ["NO_REF", "wanted_of"]
+__all__ = ["NO_REF", "wanted_of", "what_is_live"]
 
 NO_REF: Final = "refs/heads/main"
 """For a commit that no ref put on a chain; what is read depends on the commit."""
@@ -29,3 +29,16 @@ def wanted_of(app: App, chain: ChainName, entry: Entry) -> Wanted | None:
     if source.trouble:
         raise ReleaseFailed(source.trouble.reason, hint=source.trouble.hint)
     return Wanted.of(source, chain)
+
+
+def what_is_live(app: App, chain: ChainName) -> Wanted | None:
+    """Return what the head of a chain was made of.
+
+    Returns:
+        None where nothing is live, or what is did not come from git.
+
+    Raises:
+        ReleaseFailed: Its deploy.toml cannot be read any more.
+    """
+    head = app.ledger.chains.read(chain).head
+    return wanted_of(app, chain, head) if head else None

@@ -1,17 +1,20 @@
 """The services of a chain run its live release: after each flip, and on request."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, TypeAlias
 
 from msgspec import Struct
 
-from gitdeploy.config import Config, Service
+from gitdeploy.config import Service
 from gitdeploy.deploy.app import App
+from gitdeploy.deploy.attempt import Wanted
+from gitdeploy.deploy.placed import what_is_live
 from gitdeploy.deploy.report import Report
+from gitdeploy.deploy.workplace import environment_of, mask_of
 from gitdeploy.errors import ReleaseFailed
-from gitdeploy.model import CHAINS, ChainName, Entry
+from gitdeploy.model import CHAINS, ChainName, Release
 from gitdeploy.services import (
     SLOTS,
     Description,
@@ -23,13 +26,11 @@ from gitdeploy.services import (
     release_of,
     systemd_runs,
 )
-from gitdeploy.steps import Mask
 from gitdeploy.system.clock import Stopwatch
 
 __all__ = [
     "ServiceState",
     "SlotState",
-    "config_of",
     "install_services",
     "restart_services",
     "service_states",
@@ -43,12 +44,7 @@ _WANTED: Final = "services"
 
 
 def restart_services(
-    app: App,
-    chain_name: ChainName,
-    config: Config,
-    report: Report,
-    *,
-    anew: bool = False,
+    app: App, wanted: Wanted, report: Report, *, anew: bool = False
 ) -> None:
     """Make a chain's services run the release that is live on it now.
 
@@ -58,8 +54,7 @@ def restart_services(
 
     Args:
         app: The app, whose lock is held; the links show the chain.
-        chain_name: The chain.
-        config: The deploy.toml of the release that is live.
+        wanted: What the head of the chain was made of.
         report: Told one line for each service, and what a failing one printed.
         anew: Whether they are started anew where they run that release already.
 
@@ -69,19 +64,20 @@ def restart_services(
 
     Changes: the services' scripts and processes. Safe to repeat.
     """
-    head = app.ledger.chains.read(chain_name).head
-    services = config.services_for(chain_name)
+    head = app.ledger.chains.read(wanted.chain).head
+    services = wanted.config.services_for(wanted.chain)
     if not (head and services):
         return
+    release = app.ledger.releases.get(head.release)
     missing: list[str] = []
     for service in services:
-        keeper = _keeper(app, chain_name, service)
+        keeper = _keeper(app, wanted.chain, service)
         if not (keeper.installed or app.ledger.setting(_WANTED)):
             missing.append(service.name)
             continue
         if not (keeper.alive and keeper.listens_as_described):
             keeper.install()
-        launch = _launch(app, chain_name, config, head, service)
+        launch = _launch(app, release, wanted, service)
         _restart(app, keeper, launch, report, anew=anew)
     if missing:
         report.line("services", f"not installed: gitdeploy service install {app.name}")
@@ -95,7 +91,7 @@ def _restart(
     try:
         started = bring_up(keeper, keeper.description, launch, anew=anew)
     except NotReady as error:
-        mask = _mask(Path(launch.environment["GITDEPLOY_SHARED_DIR"]))
+        mask = mask_of(Path(launch.environment["GITDEPLOY_SHARED_DIR"]))
         for line in error.tail:
             report.output(mask(line))
         failed = ReleaseFailed(
@@ -127,14 +123,14 @@ def install_services(app: App, report: Report) -> list[str]:
     installed: list[str] = []
     app.ledger.set_setting(_WANTED, "yes")
     for chain in CHAINS:
-        config = config_of(app, chain)
-        if config is None:
+        wanted = what_is_live(app, chain)
+        if wanted is None:
             continue
-        for service in config.services_for(chain):
+        for service in wanted.config.services_for(chain):
             keeper = _keeper(app, chain, service)
             keeper.install()
             installed.append(keeper.description.name)
-        restart_services(app, chain, config, report)
+        restart_services(app, wanted, report)
     return installed
 
 
@@ -197,19 +193,6 @@ def service_states(app: App) -> list[ServiceState]:
     return [_state(app, keeper) for keeper in _keepers(app)]
 
 
-def config_of(app: App, chain: ChainName) -> Config | None:
-    """Return the deploy.toml of what is live on a chain.
-
-    None where nothing is, or what is live did not come from git.
-    """
-    from gitdeploy.deploy.facts import read_source
-
-    head = app.ledger.chains.read(chain).head
-    if not (head and head.commit):
-        return None
-    return read_source(app, head.ref or "", head.commit).config
-
-
 def _state(app: App, keeper: AnyKeeper) -> ServiceState:
     description = keeper.description
     head = app.ledger.chains.read(description.chain).head
@@ -232,8 +215,8 @@ def _state(app: App, keeper: AnyKeeper) -> ServiceState:
 
 def _keepers(app: App) -> Iterator[AnyKeeper]:
     for chain in CHAINS:
-        config = config_of(app, chain)
-        services: Sequence[Service] = config.services_for(chain) if config else ()
+        wanted = what_is_live(app, chain)
+        services = wanted.config.services_for(chain) if wanted else ()
         for service in services:
             yield _keeper(app, chain, service)
 
@@ -248,28 +231,10 @@ def _keeper(app: App, chain: ChainName, service: Service) -> AnyKeeper:
     return supervisor
 
 
-def _launch(
-    app: App, chain: ChainName, config: Config, head: Entry, service: Service
-) -> Launch:
-    release = app.ledger.releases.get(head.release)
+def _launch(app: App, release: Release, wanted: Wanted, service: Service) -> Launch:
     directory = Path(os.path.realpath(app.directory(release)))
     environment = {
-        **app.surroundings.environment(),
-        **config.env_for(chain),
-        "GITDEPLOY_APP": app.name,
-        "GITDEPLOY_CHAIN": chain,
-        "GITDEPLOY_COMMIT": head.commit or "",
-        "GITDEPLOY_REF": head.ref or "",
-        "GITDEPLOY_RELEASE": release.name,
-        "GITDEPLOY_RELEASE_DIR": str(directory),
-        "GITDEPLOY_SHARED_DIR": str(app.layout.shared_of(config.shared.scope, chain)),
+        **environment_of(app, release, wanted),
         "GITDEPLOY_SERVICE": service.name,
     }
     return Launch(release.name, directory, service.run, environment)
-
-
-def _mask(shared: Path) -> Mask:
-    from gitdeploy.envfile import values
-
-    env_file = shared / ".env"
-    return Mask([*values(env_file).values()] if env_file.is_file() else [])

@@ -9,7 +9,7 @@ from gitdeploy.deploy.report import Report
 from gitdeploy.model import Release
 from gitdeploy.steps import Mask, Workplace
 
-__all__ = ["environment_of", "workplace"]
+__all__ = ["environment_of", "mask_of", "workplace"]
 
 
 def workplace(
@@ -41,7 +41,7 @@ def workplace(
         environment,
         report.log,
         report.output,
-        _mask(Path(environment["GITDEPLOY_SHARED_DIR"])),
+        mask_of(Path(environment["GITDEPLOY_SHARED_DIR"])),
         check,
     )
 
@@ -66,7 +66,7 @@ def environment_of(app: App, release: Release, wanted: Wanted) -> dict[str, str]
     }
 
 
-def _mask(shared: Path) -> Mask:
+def mask_of(shared: Path) -> Mask:
     """Return what hides the values of the shared .env in what steps print."""
     env_file = shared / ".env"
     if not env_file.is_file():

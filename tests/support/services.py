@@ -15,8 +15,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from gitdeploy.deploy.app import App
+from gitdeploy.deploy.placed import what_is_live
 from gitdeploy.deploy.report import Report
-from gitdeploy.deploy.services import config_of, restart_services
+from gitdeploy.deploy.services import restart_services
 from gitdeploy.system.client import Client
 from gitdeploy.system.surroundings import Surroundings
 from support.git import Work
@@ -116,9 +117,9 @@ def live(server: Server) -> str:
 def settle(server: Server) -> None:
     """Let the services of dev run what is live there."""
     with App.open(server.root, "shop", SURROUNDINGS, "ada") as app:
-        config = config_of(app, "dev")
-        assert config
-        restart_services(app, "dev", config, Report(Client(2)))
+        wanted = what_is_live(app, "dev")
+        assert wanted
+        restart_services(app, wanted, Report(Client(2)))
 
 
 def slots(server: Server) -> dict[int, tuple[str, str, int]]:
