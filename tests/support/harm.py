@@ -233,6 +233,7 @@ def type_as_a_person(shop: Shop, command: str, tmp_path: Path) -> None:
         env={
             "PATH": f"{here}:{os.environ['PATH']}",
             "GITDEPLOY_ROOT": str(shop.server.root),
+            "HOME": str(here),  # where a hint may move what is not ours
         },
         cwd=shop.server.root,
         check=False,
