@@ -17,7 +17,7 @@ from gitdeploy.system.signals import interrupt_on_termination
 from gitdeploy.system.surroundings import Surroundings
 from gitdeploy.system.terminal import printable
 
-__all__ = ["acting_name", "guarded", "surroundings"]
+__all__ = ["acting_key", "acting_name", "guarded", "surroundings"]
 
 _BUG: Final = 3
 _INTERRUPTED: Final = 130
@@ -41,6 +41,11 @@ def surroundings(environ: Mapping[str, str]) -> Surroundings:
 def acting_name(environ: Mapping[str, str]) -> str:
     """Return who acts: who the ssh key belongs to, else the server's own user."""
     return printable(environ.get("GITDEPLOY_USER", "")) or _account().pw_name
+
+
+def acting_key(environ: Mapping[str, str]) -> str | None:
+    """Return the fingerprint of the ssh key that somebody came with, if they did."""
+    return printable(environ.get("GITDEPLOY_KEY", "")) or None
 
 
 def guarded(main: Callable[[], int]) -> int:

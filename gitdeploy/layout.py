@@ -11,7 +11,7 @@ from msgspec import Struct
 from gitdeploy.errors import UsageError
 from gitdeploy.model import CHAINS, ChainName, Release
 
-__all__ = ["Layout", "Public", "check_app_name", "colliding_app"]
+__all__ = ["Layout", "Public", "access_toml", "check_app_name", "colliding_app"]
 
 _APP_NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]*")
 _MAX_NAME_BYTES: Final = 100
@@ -183,6 +183,11 @@ class Public(Struct, frozen=True):
         if directory.is_relative_to(root):
             return posixpath.relpath(directory, self.target)
         return str(directory)
+
+
+def access_toml(root: Path) -> Path:
+    """Return where it stands who may do what with the apps below `root`."""
+    return root / "access.toml"
 
 
 def check_app_name(app: str) -> None:

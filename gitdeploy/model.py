@@ -136,6 +136,8 @@ class Deployment(Struct, frozen=True):
     """JSON: a list of [word, seconds], one for each stage of the work."""
     public_seconds: float | None = None
     """How long a release was shown that was found not to work; None for others."""
+    key: str | None = None
+    """Fingerprint of the ssh key it was asked with; None: on the server itself."""
 
 
 class Watch(Struct, frozen=True):

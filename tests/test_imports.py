@@ -16,8 +16,8 @@ run = "true"
 """
 
 GATE = {
-    "": "chain door errors layout links logs model retention running states",
-    "config": "commands load notify paths probing reading rules schema server"
+    "": "access chain door errors layout links logs model retention running states",
+    "config": "access commands load notify paths probing reading rules schema server"
     " services values",
     "decide": "rules together words",
     "deploy": "acceptance aftermath app attempt facts flip flow judge notified placed"

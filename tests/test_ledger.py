@@ -135,8 +135,16 @@ def written_by_version_2(path):
         file.execute("PRAGMA user_version = 2")
 
 
+def written_by_version_3(path):
+    written_by_version_2(path)
+    with closing(sqlite3.connect(path)) as file:
+        file.executescript(f"{schema.FROM_VERSION_2}{schema.INDICES}")
+        file.execute("ALTER TABLE deployment DROP COLUMN key")
+        file.execute("PRAGMA user_version = 3")
+
+
 EARLIER_VERSIONS = pytest.mark.parametrize(
-    "written", [written_by_version_1, written_by_version_2]
+    "written", [written_by_version_1, written_by_version_2, written_by_version_3]
 )
 
 

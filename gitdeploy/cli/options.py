@@ -11,7 +11,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from gitdeploy.deploy.app import App, set_up_apps
-from gitdeploy.door import acting_name, surroundings
+from gitdeploy.door import acting_key, acting_name, surroundings
 from gitdeploy.errors import GitdeployError
 from gitdeploy.model import CHAINS, ChainName
 
@@ -126,7 +126,8 @@ def opened(root: Path, name: str) -> App:
         UsageError: There is no such app below `root`.
     """
     environ = os.environ
-    return App.open(root, name, surroundings(environ), acting_name(environ))
+    by, key = acting_name(environ), acting_key(environ)
+    return App.open(root, name, surroundings(environ), by, key)
 
 
 @contextmanager

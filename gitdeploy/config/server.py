@@ -4,6 +4,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from msgspec import Meta
 
+from gitdeploy.config.access import Access
 from gitdeploy.config.notify import Notify
 from gitdeploy.config.reading import Table, read
 from gitdeploy.config.values import Size
@@ -53,6 +54,8 @@ class ServerConfig(Table, frozen=True, kw_only=True):
     """Where submodules may come from."""
     notify: Notify = Notify()
     """Who is told what became of a deployment."""
+    access: Access = Access()
+    """Who may do what with this app, beside what access.toml grants."""
 
 
 def parse_server(data: bytes, *, where: str) -> ServerConfig:

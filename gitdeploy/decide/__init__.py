@@ -4,7 +4,7 @@
 `together` what the updates of one push mean to each other.
 """
 
-from gitdeploy.decide.rules import CONTENT, RULES, decide
+from gitdeploy.decide.rules import CONTENT, NEEDED, RULES, decide
 from gitdeploy.decide.together import conflicts, order
 from gitdeploy.decide.words import (
     RESERVED,
@@ -26,6 +26,7 @@ from gitdeploy.decide.words import (
 
 __all__ = [
     "CONTENT",
+    "NEEDED",
     "RESERVED",
     "RULES",
     "Accept",

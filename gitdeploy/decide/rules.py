@@ -7,6 +7,8 @@ content look the answer up in CONTENT.
 from collections.abc import Callable, Mapping
 from typing import Final, TypeAlias
 
+from gitdeploy.access import answer
+from gitdeploy.config.access import Action
 from gitdeploy.decide.words import (
     RESERVED,
     Accept,
@@ -23,7 +25,7 @@ from gitdeploy.decide.words import (
 )
 from gitdeploy.model import ChainName, Freeze
 
-__all__ = ["CONTENT", "RULES", "decide"]
+__all__ = ["CONTENT", "NEEDED", "RULES", "decide"]
 
 Rule: TypeAlias = Callable[[Facts], Decision]
 
@@ -31,6 +33,8 @@ Rule: TypeAlias = Callable[[Facts], Decision]
 def decide(facts: Facts) -> Decision:
     """Return what the update means. Total: every combination has an answer."""
     decision = _objection(facts) or RULES[facts.kind, facts.change](facts)
+    if not isinstance(decision, Refuse) and (no := _forbidden(facts, decision)):
+        return no
     if facts.freeze and isinstance(decision, Deploy | RollBack):
         return _frozen(facts.freeze)
     return decision
@@ -121,6 +125,19 @@ RULES: Final[Mapping[tuple[RefKind, Change], Rule]] = {
 }
 
 
+NEEDED: Final[Mapping[RefKind, tuple[Action, ...]]] = {
+    RefKind.STAGE: ("stage",),
+    RefKind.RELEASE: ("release",),
+    RefKind.PREVIEW: ("preview",),
+    RefKind.STORED: ("stage",),
+    RefKind.OTHER: (),
+    RefKind.RESERVED: (),
+}
+"""The rights of which a push of such a ref takes one; a roll back: or `rollback`."""
+
+_ASK: Final = "ask whoever keeps this server (gitdeploy access grant)"
+
+
 def _roll_back_to(facts: Facts, chain: ChainName) -> Decision:
     assert facts.position is not None
     return RollBack(chain, facts.position - 1)
@@ -152,6 +169,17 @@ def _objection(facts: Facts) -> Refuse | None:
             hint=f"git push server TAG^{{commit}}:{update.ref}",
         )
     return None
+
+
+def _forbidden(facts: Facts, decision: Decision) -> Refuse | None:
+    """Refuse what the pusher has no right to; any of the rights it takes is enough."""
+    actions = list(NEEDED[facts.kind])
+    if isinstance(decision, RollBack):
+        actions.append("rollback")
+    answers = [answer(facts.rights, action, facts.update.ref) for action in actions]
+    if any(one.allowed for one in answers):
+        return None
+    return Refuse(f"not allowed: {answers[0].why}", hint=_ASK)
 
 
 def _frozen(freeze: Freeze) -> Refuse:

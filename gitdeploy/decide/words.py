@@ -6,6 +6,7 @@ from typing import Final, TypeAlias
 
 from msgspec import Struct
 
+from gitdeploy.access import EVERYTHING, Rights
 from gitdeploy.config import Refs
 from gitdeploy.model import ChainName, Freeze, RefUpdate
 
@@ -125,6 +126,8 @@ class Facts(Struct, frozen=True):
     rebuild: bool = False
     """Whether the pusher asks for a new release of known content."""
     freeze: Freeze | None = None
+    rights: Rights = EVERYTHING
+    """What the pusher may do with the app."""
 
     @property
     def change(self) -> Change:

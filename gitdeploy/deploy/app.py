@@ -6,14 +6,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
+from gitdeploy.access import EVERYTHING, Rights, rights_of
 from gitdeploy.errors import UsageError
-from gitdeploy.layout import Layout, Public, check_app_name
+from gitdeploy.layout import Layout, Public, access_toml, check_app_name
 from gitdeploy.ledger import Ledger
 from gitdeploy.model import Release
 from gitdeploy.system.surroundings import Surroundings
 
 if TYPE_CHECKING:  # what a hook does not need, it does not import
     from gitdeploy.config import ServerConfig
+    from gitdeploy.config.access import Access
     from gitdeploy.lock import Turn
     from gitdeploy.repository import Repository
 
@@ -22,6 +24,7 @@ __all__ = [
     "App",
     "damaged_apps",
     "default_target",
+    "granted",
     "set_up_apps",
 ]
 
@@ -35,17 +38,32 @@ class App:
         layout: Where everything lies.
         surroundings: What the door took from the environment.
         by: Who acts, for the ledger and the lock.
+        key: Fingerprint of the ssh key they came with; None: the server's own user.
         turn: The app's lock, while we hold it.
     """
 
-    def __init__(self, layout: Layout, surroundings: Surroundings, by: str) -> None:
+    def __init__(
+        self,
+        layout: Layout,
+        surroundings: Surroundings,
+        by: str,
+        key: str | None = None,
+    ) -> None:
         self.layout = layout
         self.surroundings = surroundings
         self.by = by
+        self.key = key
         self.turn: Turn | None = None
 
     @classmethod
-    def open(cls, root: Path, name: str, surroundings: Surroundings, by: str) -> Self:
+    def open(
+        cls,
+        root: Path,
+        name: str,
+        surroundings: Surroundings,
+        by: str,
+        key: str | None = None,
+    ) -> Self:
         """Return the app of that name below `root`.
 
         Raises:
@@ -59,7 +77,7 @@ class App:
                 f"{root} has no app {name}; it has: {known}",
                 hint=f"gitdeploy setup {name}",
             )
-        return cls(layout, surroundings, by)
+        return cls(layout, surroundings, by, key)
 
     def __enter__(self) -> Self:
         return self
@@ -118,6 +136,19 @@ class App:
         data = path.read_bytes() if path.exists() else b""
         return parse_server(data, where=str(path))
 
+    @cached_property
+    def rights(self) -> Rights:
+        """What whoever acts may do with the app.
+
+        Raises:
+            ConfigError: access.toml or server.toml is broken: nobody is let in.
+        """
+        if self.key is None:
+            return EVERYTHING
+        own = self.server.access
+        files = [("access.toml", granted(self.layout.root)), ("server.toml", own)]
+        return rights_of(self.by, self.name, files)
+
     def directory(self, release: Release) -> Path:
         """Return a release's directory."""
         return self.layout.release(release)
@@ -134,6 +165,19 @@ class App:
 def default_target(root: Path) -> Path:
     """Return where links go unless somebody says otherwise."""
     return root / "www"
+
+
+def granted(root: Path) -> "Access":
+    """Return what access.toml grants; nothing to anybody where there is none.
+
+    Raises:
+        ConfigError: The file is broken.
+    """
+    from gitdeploy.config.access import parse_access
+
+    path = access_toml(root)
+    data = path.read_bytes() if path.exists() else b""
+    return parse_access(data, where=str(path))
 
 
 def set_up_apps(root: Path) -> list[str]:

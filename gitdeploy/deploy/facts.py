@@ -76,6 +76,7 @@ def gather(app: App, source: Source, *, rebuild: bool = False) -> Facts:
         refs=source.config.refs,
         rebuild=rebuild,
         freeze=app.ledger.freeze,
+        rights=app.rights,
         still_followed=not update.deletes or _still_followed(app, source),
     )
     if chain_name is None:

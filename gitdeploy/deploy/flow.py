@@ -107,6 +107,7 @@ class Flow:
         event = app.ledger.deployments.begin(
             wording.action(source.kind, decision),
             by=app.by,
+            key=app.key,
             started=clock.now(),
             chain=reached(decision),
             ref=update.ref,

@@ -211,4 +211,5 @@ def event_shape(app: App, event: Deployment) -> Shape:
         "seconds": event.seconds,
         "timings": json.loads(event.timings) if event.timings else [],
         "public_seconds": event.public_seconds,
+        "key": event.key,
     }

@@ -126,7 +126,11 @@ def _decide(
         with ledger.transaction():
             _remember(ledger, wanted)
             event = deployments.begin(
-                action, by=app.by, started=clock.now(), chain="prod"
+                action,
+                by=app.by,
+                key=app.key,
+                started=clock.now(),
+                chain="prod",
             )
             deployments.intend(event.id, release=None, from_release=None, plan="")
             deployments.changed(event.id)

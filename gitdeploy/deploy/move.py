@@ -71,7 +71,11 @@ class Move(Struct, frozen=True):
         """Return a new event whose intent is written down."""
         app, deployments = self.app, self.app.ledger.deployments
         event = deployments.begin(
-            self.action, by=app.by, started=clock.now(), chain=self.name
+            self.action,
+            by=app.by,
+            key=app.key,
+            started=clock.now(),
+            chain=self.name,
         )
         _check_not_cancelled(app, event)
         deployments.intend(

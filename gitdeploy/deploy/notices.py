@@ -198,4 +198,4 @@ def _log(app: App, failed: Sequence[str]) -> None:
 
 def _again(app: App) -> App:
     """Return the app with a ledger of its own, for a moment."""
-    return App(app.layout, app.surroundings, app.by)
+    return App(app.layout, app.surroundings, app.by, app.key)

@@ -104,7 +104,9 @@ def plan_ref(app: App, words: str) -> tuple[Source, Decision]:
 def _refuse_all(app: App, push: Push, report: Report, limit: int) -> list[Verdict]:
     """Refuse a push for its size alone, without a look at any of its refs."""
     reason = f"{len(push.updates)} refs in one push; the limit is {limit}"
-    event = app.ledger.deployments.begin("refuse", by=app.by, started=clock.now())
+    event = app.ledger.deployments.begin(
+        "refuse", by=app.by, key=app.key, started=clock.now()
+    )
     app.ledger.deployments.end(event.id, "refused", reason=reason)
     report.line("refused", reason)
     return [Verdict(update, "refused", reason) for update in push.updates]

@@ -208,7 +208,9 @@ def _failures_noted(
         yield
     except ReleaseFailed as error:
         word: VerdictWord = "cancelled" if isinstance(error, Cancelled) else "failed"
-        event = deployments.begin(action, by=app.by, started=clock.now(), chain=name)
+        event = deployments.begin(
+            action, by=app.by, key=app.key, started=clock.now(), chain=name
+        )
         number = error.release or (release.number if release else None)
         deployments.end(event.id, word, reason=error.message, release=number)
         if isinstance(error.__cause__, KeyboardInterrupt):

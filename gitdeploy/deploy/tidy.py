@@ -46,7 +46,7 @@ def tidy_in_background(app: App) -> None:
     """
     from gitdeploy.system.background import go_on_in_background
 
-    again = App(app.layout, app.surroundings, app.by)
+    again = App(app.layout, app.surroundings, app.by, app.key)
     with suppress(OSError):
         fd = files.open_to_hold(app.layout.tidying)
         try:

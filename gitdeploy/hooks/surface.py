@@ -6,7 +6,7 @@ from pathlib import Path
 
 from gitdeploy.deploy.app import App
 from gitdeploy.deploy.report import Report
-from gitdeploy.door import acting_name, surroundings
+from gitdeploy.door import acting_key, acting_name, surroundings
 from gitdeploy.system.client import Client
 from gitdeploy.system.lifeline import Lifeline
 
@@ -22,7 +22,11 @@ def app_here(environ: Mapping[str, str]) -> App:
     repository = Path(environ.get("GIT_DIR", ".")).resolve()
     name = repository.name.removesuffix(".git")
     return App.open(
-        repository.parent, name, surroundings(environ), acting_name(environ)
+        repository.parent,
+        name,
+        surroundings(environ),
+        acting_name(environ),
+        acting_key(environ),
     )
 
 

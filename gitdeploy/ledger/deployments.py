@@ -67,12 +67,13 @@ class Deployments:
         ref: str | None = None,
         old: str | None = None,
         new: str | None = None,
+        key: str | None = None,
     ) -> Deployment:
         """Return a new event that has begun."""
         id_ = self._database.execute(
             "INSERT INTO deployment"
-            ' (action, chain, ref, old, new, state, "by", started)'
-            " VALUES (?, ?, ?, ?, ?, 'begun', ?, ?)",
+            ' (action, chain, ref, old, new, state, "by", started, key)'
+            " VALUES (?, ?, ?, ?, ?, 'begun', ?, ?, ?)",
             action,
             chain,
             ref,
@@ -80,6 +81,7 @@ class Deployments:
             new,
             by,
             started,
+            key,
         )
         return self.get(id_)
 

@@ -10,9 +10,16 @@ from typing import Final
 from gitdeploy.errors import StateError
 from gitdeploy.ledger.database import Database, way_out
 
-__all__ = ["FROM_VERSION_1", "INDICES", "VERSION", "connect"]
+__all__ = [
+    "FROM_VERSION_1",
+    "FROM_VERSION_2",
+    "FROM_VERSION_3",
+    "INDICES",
+    "VERSION",
+    "connect",
+]
 
-VERSION: Final = 3
+VERSION: Final = 4
 
 _DEPLOYMENT: Final = """
 CREATE TABLE deployment (
@@ -27,7 +34,8 @@ CREATE TABLE deployment (
     verdict TEXT, reason TEXT, plan TEXT,
     "by" TEXT NOT NULL,
     started TEXT NOT NULL, seconds REAL, timings TEXT,
-    public_seconds REAL
+    public_seconds REAL,
+    key TEXT
 ) STRICT;
 """
 
@@ -131,7 +139,7 @@ DELETE FROM step_output
 WHERE release IN (SELECT number FROM release WHERE state = 'pruned');
 """
 
-_FROM_VERSION_2: Final = f"""
+FROM_VERSION_2: Final = f"""
 DROP INDEX IF EXISTS release_by_content;
 DROP INDEX IF EXISTS release_preparing;
 DROP INDEX IF EXISTS release_to_keep_or_prune;
@@ -139,10 +147,12 @@ DROP INDEX IF EXISTS step_output_by_release;
 ALTER TABLE release ADD COLUMN bad_at TEXT;
 ALTER TABLE release ADD COLUMN bad_why TEXT;
 ALTER TABLE deployment RENAME TO deployment_before;
-{_DEPLOYMENT}INSERT INTO deployment SELECT *, NULL FROM deployment_before;
+{_DEPLOYMENT}INSERT INTO deployment SELECT *, NULL, NULL FROM deployment_before;
 DROP TABLE deployment_before;
 {_HEALTH}
 """  # noqa: S608 - ours
+
+FROM_VERSION_3: Final = "ALTER TABLE deployment ADD COLUMN key TEXT"
 
 
 def connect(path: Path, *, create: bool) -> Database:
@@ -195,14 +205,15 @@ def _bring_up_to_date(database: Database) -> None:
             hint="upgrade gitdeploy on this server",
         )
     if version < VERSION:
-        for statement in f"{_way_from(version)}{INDICES}".split(";\n"):
+        for statement in _way_from(version).split(";\n"):
             database.execute(statement)
         database.execute(f"PRAGMA user_version = {VERSION}")
 
 
 def _way_from(version: int) -> str:
     return {
-        0: _TABLES,
-        1: f"{FROM_VERSION_1}{_FROM_VERSION_2}",
-        2: _FROM_VERSION_2,
+        0: f"{_TABLES}{INDICES}",
+        1: f"{FROM_VERSION_1}{FROM_VERSION_2}{INDICES}",
+        2: f"{FROM_VERSION_2}{INDICES}",
+        3: FROM_VERSION_3,
     }[version]

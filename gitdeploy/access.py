@@ -1,0 +1,119 @@
+"""Rights: who may do what, told from what was granted; touches nothing."""
+
+from collections.abc import Iterator, Sequence
+from fnmatch import fnmatchcase
+from typing import Final
+
+from msgspec import Struct
+
+from gitdeploy.config.access import Access, Action, Grant, PersonName
+
+__all__ = ["EVERYTHING", "Answer", "Rights", "answer", "rights_of"]
+
+
+class Answer(Struct, frozen=True):
+    """Whether somebody may do something, and by which grant."""
+
+    allowed: bool
+    why: str
+    """One sentence."""
+
+
+class Rights(Struct, frozen=True):
+    """What one person may do with one app."""
+
+    person: str
+    grants: tuple[tuple[str, Grant], ...] = ()
+    """What was granted to them, each with where it stands."""
+    everything: bool = False
+    """Whether nothing is asked: the server's own user, who owns all of it."""
+
+    def allow(self, action: Action, ref: str | None = None) -> bool:
+        """Return whether they may do it; by a push of `ref`, where one is named."""
+        return answer(self, action, ref).allowed
+
+    @property
+    def letting_in(self) -> bool:
+        """Whether they may see the app at all: any right holds the one to read."""
+        return self.everything or bool(self.grants)
+
+
+EVERYTHING: Final = Rights("", everything=True)
+"""What the server's own user may do."""
+
+
+def rights_of(person: str, app: str, files: Sequence[tuple[str, Access]]) -> Rights:
+    """Return what a person may do with an app; with none of the grants: nothing.
+
+    Args:
+        person: As their keys call them.
+        app: The app's name.
+        files: What was granted, each with what its file is called.
+    """
+    found = [
+        (f"{where}, grant {number}", grant)
+        for where, access in files
+        for number, grant in enumerate(access.grant, 1)
+        if _reaches(access, grant, person)
+        and any(fnmatchcase(app, pattern) for pattern in grant.apps)
+    ]
+    return Rights(person, tuple(found))
+
+
+def answer(rights: Rights, action: Action, ref: str | None = None) -> Answer:
+    """Return whether somebody may do something, and why.
+
+    Args:
+        rights: What was granted to them for one app.
+        action: What they want to do.
+        ref: The full name of the ref that a push would move; None for a verb.
+    """
+    if rights.everything:
+        return Answer(allowed=True, why="the server's own user may do everything")
+    for where, grant in rights.grants:
+        if _holds(grant, action) and (ref is None or _covers(grant, ref)):
+            return Answer(allowed=True, why=f"by {where}")
+    if not rights.grants:
+        return Answer(allowed=False, why=f"{rights.person} has no right to this app")
+    held = ", ".join(sorted({word for _, one in rights.grants for word in one.may}))
+    beyond = _beyond(rights, action)
+    why = f"only for {beyond}" if beyond else f"has: {held}"
+    return Answer(allowed=False, why=f"{rights.person} lacks {action} ({why})")
+
+
+def _beyond(rights: Rights, action: Action) -> str:
+    """Return the refs for which an action was granted, when it was for others."""
+    patterns = [
+        pattern
+        for _, grant in rights.grants
+        if _holds(grant, action)
+        for pattern in grant.refs
+    ]
+    return ", ".join(patterns)
+
+
+def _holds(grant: Grant, action: Action) -> bool:
+    return action == "read" or action in grant.may or "admin" in grant.may
+
+
+def _covers(grant: Grant, ref: str) -> bool:
+    return any(
+        fnmatchcase(name, pattern) for name in _names(ref) for pattern in grant.refs
+    )
+
+
+def _names(ref: str) -> Iterator[str]:
+    """Yield a ref's full name, and how people write it: `main`, `v1.2`."""
+    yield ref
+    for prefix in ("refs/heads/", "refs/tags/"):
+        if ref.startswith(prefix):
+            yield ref.removeprefix(prefix)
+
+
+def _reaches(access: Access, grant: Grant, person: str) -> bool:
+    return any(
+        person in access.groups.get(PersonName(name[1:]), ())
+        if name.startswith("@")
+        else name == person
+        for name in grant.to
+    )

@@ -1,0 +1,111 @@
+"""Rights: what was granted, and what is answered."""
+
+import pytest
+
+from gitdeploy.access import EVERYTHING, answer, rights_of
+from gitdeploy.config.access import parse_access
+from gitdeploy.errors import ConfigError
+
+GRANTED = b"""
+[groups]
+team = ["ada", "ben"]
+
+[[grant]]
+to = ["@team"]
+may = ["stage"]
+apps = ["shop", "blog-*"]
+
+[[grant]]
+to = ["ben"]
+may = ["release", "rollback"]
+apps = ["shop"]
+refs = ["v*"]
+
+[[grant]]
+to = ["cy"]
+may = ["read"]
+
+[[grant]]
+to = ["root"]
+may = ["admin"]
+"""
+
+CASES = [
+    ("ada", "shop", "stage", "refs/heads/main", True),
+    ("ada", "blog-de", "stage", "refs/heads/main", True),
+    ("ada", "blog", "stage", "refs/heads/main", False),
+    ("ada", "shop", "read", None, True),
+    ("ada", "other", "read", None, False),
+    ("ada", "shop", "release", "refs/tags/v1", False),
+    ("ada", "shop", "rollback", None, False),
+    ("ben", "shop", "stage", "refs/heads/main", True),
+    ("ben", "shop", "release", "refs/tags/v1", True),
+    ("ben", "shop", "release", "refs/tags/beta", False),
+    ("ben", "shop", "release", None, True),
+    ("ben", "blog-de", "release", "refs/tags/v1", False),
+    ("cy", "anything", "read", None, True),
+    ("cy", "anything", "env", None, False),
+    ("root", "anything", "env", None, True),
+    ("root", "anything", "release", "refs/tags/v1", True),
+    ("Ada", "shop", "read", None, False),
+    ("team", "shop", "read", None, False),
+    ("@team", "shop", "read", None, False),
+    ("", "shop", "read", None, False),
+]
+
+
+@pytest.mark.parametrize(("person", "app", "action", "ref", "allowed"), CASES)
+def test_what_nobody_granted_is_refused(person, app, action, ref, allowed):
+    access = parse_access(GRANTED, where="access.toml")
+    rights = rights_of(person, app, [("access.toml", access)])
+    assert answer(rights, action, ref).allowed is allowed
+
+
+def test_an_answer_says_by_which_grant_or_what_is_held_instead():
+    files = [("access.toml", parse_access(GRANTED, where="access.toml"))]
+    ben = rights_of("ben", "shop", files)
+    assert answer(ben, "release", "refs/tags/v1").why == "by access.toml, grant 2"
+    no = answer(ben, "release", "refs/tags/beta")
+    assert no.why == "ben lacks release (only for v*)"
+    assert answer(ben, "env").why == "ben lacks env (has: release, rollback, stage)"
+    stranger = rights_of("eve", "shop", files)
+    assert answer(stranger, "read").why == "eve has no right to this app"
+
+
+def test_the_servers_own_user_may_do_everything():
+    assert answer(EVERYTHING, "admin").allowed
+
+
+def test_an_empty_file_lets_nobody_in():
+    files = [("access.toml", parse_access(b"", where="access.toml"))]
+    assert not rights_of("ada", "shop", files).letting_in
+
+
+BROKEN = {
+    "a group that does not exist": (
+        b'[[grant]]\nto = ["@x"]\nmay = ["read"]',
+        "grant[0].to[0]: should be a group of [groups] (none), got @x",
+    ),
+    "an action that does not exist": (
+        b'[[grant]]\nto = ["x"]\nmay = ["reed"]',
+        "grant[0].may[0]: should be one of read, stage,",
+    ),
+    "a name with a blank": (
+        b'[[grant]]\nto = ["a b"]\nmay = ["read"]',
+        "grant[0].to[0]: should be a name of at most 40 letters",
+    ),
+    "an app that is a path": (
+        b'[[grant]]\nto = ["a"]\nmay = ["read"]\napps = ["../x"]',
+        "grant[0].apps[0]: should be an app's name, or a pattern",
+    ),
+    "an unknown key": (b"grants = []", "grants"),
+    "no TOML": (b"[[grant", "should be TOML"),
+}
+
+
+@pytest.mark.parametrize(("data", "said"), BROKEN.values(), ids=BROKEN)
+def test_what_is_broken_is_named_with_its_place(data, said):
+    with pytest.raises(ConfigError) as no:
+        parse_access(data, where="access.toml")
+    assert no.value.message.startswith("access.toml: ")
+    assert said in no.value.message
