@@ -33,6 +33,11 @@ class Rights(Struct, frozen=True):
         return answer(self, action, ref).allowed
 
     @property
+    def words(self) -> str:
+        """What they may do, as words: `read, stage`."""
+        return ", ".join(sorted({word for _, one in self.grants for word in one.may}))
+
+    @property
     def letting_in(self) -> bool:
         """Whether they may see the app at all: any right holds the one to read."""
         return self.everything or bool(self.grants)
@@ -75,9 +80,8 @@ def answer(rights: Rights, action: Action, ref: str | None = None) -> Answer:
             return Answer(allowed=True, why=f"by {where}")
     if not rights.grants:
         return Answer(allowed=False, why=f"{rights.person} has no right to this app")
-    held = ", ".join(sorted({word for _, one in rights.grants for word in one.may}))
     beyond = _beyond(rights, action)
-    why = f"only for {beyond}" if beyond else f"has: {held}"
+    why = f"only for {beyond}" if beyond else f"has: {rights.words}"
     return Answer(allowed=False, why=f"{rights.person} lacks {action} ({why})")
 
 

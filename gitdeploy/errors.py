@@ -8,6 +8,7 @@
     │   ├── Unhealthy     what is live does not answer as it should (1)
     │   ├── Withdrawn     it did not work, live; what was there before is back (1)
     │   └── Cancelled     nobody: somebody wanted it to stop (1)
+    ├── AccessDenied      whoever may grant it: this key may not do that (1)
     ├── SystemFailed      the operator: disk, permission, a program missing (1)
     ├── NothingThere      nobody: there is nothing to roll back or forward to (5)
     ├── LockHeld          nobody: wait (75)
@@ -19,6 +20,7 @@ A decision that says no is a value (`decide.Refuse`), not one of these.
 from typing import ClassVar
 
 __all__ = [
+    "AccessDenied",
     "Cancelled",
     "ConfigError",
     "GitdeployError",
@@ -104,6 +106,10 @@ class Withdrawn(ReleaseFailed):
 
 class Cancelled(ReleaseFailed):
     """Somebody wanted the preparation to stop, or nobody waits for it any more."""
+
+
+class AccessDenied(GitdeployError):
+    """Somebody who came over ssh asks for what they have no right to."""
 
 
 class SystemFailed(GitdeployError):

@@ -16,6 +16,7 @@ VERBS: Final[Mapping[str, tuple[str, ...]]] = {
     "Begin": ("setup", "demo", "completion"),
     "Look": ("status", "releases", "history", "logs", "plan", "verify"),
     "Act": ("rollback", "rollforward", "release", "deploy", "redeploy", "cancel"),
+    "Let in": ("key", "access"),
     "Keep": (
         "lock",
         "unlock",

@@ -1,0 +1,247 @@
+"""The file by which sshd knows keys: the lines of it that are ours.
+
+Lines that others wrote stay as they are, byte for byte. What a key is, ssh-keygen says.
+"""
+
+import base64
+import binascii
+import hashlib
+import os
+import re
+import shlex
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, Self
+
+from msgspec import Struct
+
+from gitdeploy.errors import SystemFailed, UsageError
+from gitdeploy.system import files, flock, process
+from gitdeploy.system.terminal import printable
+
+__all__ = [
+    "MOST_BYTES",
+    "Key",
+    "changing",
+    "is_weak",
+    "key_of",
+    "keys_in",
+    "text_of",
+    "with_key",
+    "without",
+    "write",
+]
+
+_MODULE: Final = "gitdeploy.forced_command"
+_PRIVATE: Final = 0o600
+_PRIVATE_DIRECTORY: Final = 0o700
+_FEWEST_BITS: Final = {"RSA": 2048}
+_KINDS: Final = ("ED25519", "ED25519-SK", "ECDSA", "ECDSA-SK", "RSA")
+_TOLD: Final = re.compile(r"(\d+) (SHA256:\S+) .*\(([A-Z0-9-]+)\)")
+_OURS: Final = re.compile(
+    r'restrict(?:,expiry-time="(?P<expires>\d{14}Z)")?'
+    r',command="(?P<command>(?:[^"\\]|\\.)*)" (?P<key>\S+ \S+)(?: (?P<comment>.*))?'
+)
+_KEYGEN_S: Final = 10.0
+MOST_BYTES: Final = 64 * 1024
+"""Of a .pub file; a key is far shorter."""
+
+
+class Key(Struct, frozen=True):
+    """A public key of a person."""
+
+    person: str
+    text: str
+    """Type and base64, as in a .pub file."""
+    fingerprint: str
+    """`SHA256:…`, as ssh-keygen shows it."""
+    comment: str = ""
+    expires: str | None = None
+    """ISO 8601, UTC; None: it does not."""
+
+    @property
+    def kind(self) -> str:
+        """Its type, as sshd names it: `ssh-ed25519`."""
+        return self.text.partition(" ")[0]
+
+    def with_expiry(self, expires: str | None) -> Self:
+        """Return the same key, until another time."""
+        return type(self)(
+            self.person, self.text, self.fingerprint, self.comment, expires
+        )
+
+
+def key_of(person: str, data: bytes, *, where: str, path: str) -> Key:
+    """Return the one public key that a .pub file holds.
+
+    Args:
+        person: Whose it is.
+        data: The whole file.
+        where: What the file is called in errors.
+        path: PATH, to find ssh-keygen.
+
+    Raises:
+        UsageError: It holds none, several, a private one, or one that is too weak.
+    """
+    if b"PRIVATE KEY" in data:
+        raise UsageError(f"{where}: is a private key", hint=f"give {where}.pub")
+    text = data.decode("utf-8", "replace")
+    lines = [line for line in text.splitlines() if line.strip() and line[0] != "#"]
+    words = lines[0].split(None, 2) if len(lines) == 1 else []
+    if len(words) < 2 or not _is_key(words[0], words[1]):  # noqa: PLR2004 - type and key
+        found = f"{len(lines)} lines" if len(lines) != 1 else "something else"
+        raise UsageError(f"{where}: should hold one public ssh key, got {found}")
+    weakness = is_weak(" ".join(words[:2]), path=path)
+    if weakness:
+        raise UsageError(f"{where}: {weakness}", hint="ssh-keygen -t ed25519")
+    comment = printable(words[2].strip()) if len(words) > 2 else ""  # noqa: PLR2004 - and a comment
+    return Key(person, " ".join(words[:2]), _fingerprint(words[1]), comment)
+
+
+def is_weak(text: str, *, path: str) -> str:
+    """Return why a key is not good enough, as ssh-keygen sees it; empty: it is."""
+    argv = ["ssh-keygen", "-l", "-E", "sha256", "-f", "/dev/stdin"]
+    try:
+        told = process.run(
+            argv, env={"PATH": path}, stdin=f"{text}\n".encode(), timeout_s=_KEYGEN_S
+        )
+    except process.CommandFailed:
+        return "ssh-keygen knows no such key"
+    found = _TOLD.match(told.decode("utf-8", "replace"))
+    if found is None or found[3] not in _KINDS:
+        return f"should be one of {', '.join(_KINDS)}"
+    if int(found[1]) < _FEWEST_BITS.get(found[3], 0):
+        return f"should have at least {_FEWEST_BITS[found[3]]} bits, got {found[1]}"
+    return ""
+
+
+def keys_in(text: str) -> list[Key]:
+    """Return the keys of authorized_keys that are ours, in their order."""
+    return [key for line in text.splitlines() if (key := _read(line))]
+
+
+def with_key(text: str, key: Key, *, python: str, root: Path) -> str:
+    """Return authorized_keys with a key, in place of a line that has the same one.
+
+    Raises:
+        UsageError: The key is somebody else's, or stands in a line that is not ours:
+            sshd takes the first that fits, and ours would mean nothing.
+    """
+    for line in text.splitlines():
+        if key.text.partition(" ")[2] in line.split():
+            mine = _read(line)
+            if mine is None:
+                raise UsageError(
+                    "this key stands in a line that gitdeploy did not write: it opens"
+                    " a shell",
+                    hint="take that line out of authorized_keys first",
+                )
+            if mine.person != key.person:
+                raise UsageError(f"this key is {mine.person}'s already")
+    kept = without(text, {key.fingerprint})
+    end = "" if not kept or kept.endswith("\n") else "\n"
+    return f"{kept}{end}{_line(key, python, root)}\n"
+
+
+def without(text: str, fingerprints: set[str]) -> str:
+    """Return authorized_keys without some of our keys."""
+    lines = text.splitlines(keepends=True)
+    return "".join(
+        line
+        for line in lines
+        if not ((key := _read(line)) and key.fingerprint in fingerprints)
+    )
+
+
+@contextmanager
+def changing(path: Path) -> Iterator[str]:
+    """Hold authorized_keys for the body, which may `write` it; yields its text.
+
+    Changes: the directory and a lock file beside it, where they are missing.
+    """
+    if files.make_directory(path.parent, _PRIVATE_DIRECTORY):
+        files.change_mode(path.parent, _PRIVATE_DIRECTORY)
+    fd = files.open_to_hold(path.with_name(f".{path.name}.gitdeploy-lock"))
+    try:
+        flock.hold(fd)
+        yield text_of(path)
+    finally:
+        os.close(fd)
+
+
+def text_of(path: Path) -> str:
+    """Return authorized_keys; empty where there is none.
+
+    Raises:
+        SystemFailed: It is a link: what it points to is somebody else's to change.
+    """
+    if path.is_symlink():
+        raise SystemFailed(f"{path}: is a link", hint="give --authorized-keys FILE")
+    return path.read_text("utf-8", "surrogateescape") if path.exists() else ""
+
+
+def write(path: Path, text: str) -> None:
+    """Replace authorized_keys, whole.
+
+    Changes: the file, 0600; sshd sees the old one or the new one.
+    """
+    files.write_whole(path, text.encode("utf-8", "surrogateescape"), _PRIVATE)
+
+
+def _line(key: Key, python: str, root: Path) -> str:
+    argv: Sequence[str] = (
+        python,
+        "-I",
+        "-m",
+        _MODULE,
+        f"--root={root}",
+        f"--key={key.fingerprint}",
+        key.person,
+    )
+    # Within the quotes of an option only the quote is escaped (sshd(8)).
+    command = shlex.join(argv).replace('"', '\\"')
+    until = _as_sshd_has_it(key.expires)
+    return f'restrict{until},command="{command}" {key.text} {key.comment}'.rstrip()
+
+
+def _read(line: str) -> Key | None:
+    """Return the key of a line that we wrote; None for any other line."""
+    found = _OURS.fullmatch(line.rstrip("\n"))
+    if found is None:
+        return None
+    try:
+        argv = shlex.split(found["command"].replace('\\"', '"'))
+    except ValueError:
+        return None
+    if _MODULE not in argv:
+        return None
+    text = found["key"]
+    fingerprint = _fingerprint(text.partition(" ")[2])
+    expires = _as_people_have_it(found["expires"])
+    return Key(argv[-1], text, fingerprint, found["comment"] or "", expires)
+
+
+def _is_key(kind: str, encoded: str) -> bool:
+    """Return whether base64 holds what its type says (RFC 4253, section 6.6)."""
+    try:
+        data = base64.b64decode(encoded, validate=True)
+    except binascii.Error:
+        return False
+    name = kind.encode()
+    return data.startswith(len(name).to_bytes(4, "big") + name)
+
+
+def _fingerprint(encoded: str) -> str:
+    digest = hashlib.sha256(base64.b64decode(encoded)).digest()
+    return f"SHA256:{base64.b64encode(digest).decode().rstrip('=')}"
+
+
+def _as_sshd_has_it(expires: str | None) -> str:
+    return f',expiry-time="{re.sub("[-:T]", "", expires)}"' if expires else ""
+
+
+def _as_people_have_it(text: str | None) -> str | None:
+    if text is None:
+        return None
+    return f"{text[:4]}-{text[4:6]}-{text[6:8]}T{text[8:10]}:{text[10:12]}:{text[12:]}"
