@@ -8,7 +8,6 @@ run one of gitdeploy's verbs on it. Nothing else is ever started, and no shell i
 
 import os
 import re
-import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -100,9 +99,9 @@ def _become_git(
     protocol = environ.get("GIT_PROTOCOL", "")
     if _PROTOCOL.fullmatch(protocol):
         environment["GIT_PROTOCOL"] = protocol
-    git = shutil.which("git", path=app.surroundings.path) or "/usr/bin/git"
     repository = str(app.layout.repository)
-    os.execve(git, ["git", asked.program, repository], environment)  # noqa: S606 - no shell
+    argv = ["git", asked.program, repository]
+    os.execvpe("git", argv, environment)  # noqa: S606, S607 - no shell; PATH is ours
 
 
 def _run(asked: VerbAsked, root: Path) -> int:

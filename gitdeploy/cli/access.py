@@ -22,7 +22,7 @@ _LIKE_A_REF = ("refs/heads/", "refs/tags/")
 
 @click.group()
 def command() -> None:
-    """Say who may do what with which app; what nobody granted is refused.
+    """Say who may do what; what nobody granted is refused.
 
     It stands in ROOT/access.toml, for people to edit as well, and, for one app alone,
     in its server.toml under [access]. The server's own user may do everything.

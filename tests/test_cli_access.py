@@ -1,0 +1,107 @@
+"""`gitdeploy access`: rights given, taken, listed and explained."""
+
+import pytest
+
+
+def test_what_is_granted_is_listed_explained_and_taken_again(server):
+    server.setup("shop")
+    server.gitdeploy("access", "grant", "ada", "stage", "read", "--app", "shop")
+    server.gitdeploy("access", "grant", "ada", "release", "--app", "shop")
+    listed = server.json("access", "list")
+    assert listed["grants"] == [
+        {
+            "to": ["ada"],
+            "may": ["stage", "read", "release"],
+            "apps": ["shop"],
+            "refs": ["*"],
+        }
+    ]
+    yes = server.json("access", "check", "ada", "shop", "release")
+    assert yes == {
+        "person": "ada",
+        "app": "shop",
+        "asked": "release",
+        "allowed": True,
+        "why": "by access.toml, grant 1",
+    }
+    server.gitdeploy("access", "revoke", "ada", "release", "--app", "shop")
+    no = server.gitdeploy("access", "check", "ada", "shop", "release", check=False)
+    assert (no.returncode, no.stdout) == (
+        1,
+        "refused: ada lacks release (has: read, stage)\n",
+    )
+    server.gitdeploy("access", "revoke", "ada", "--app", "shop")
+    assert server.json("access", "list")["grants"] == []
+
+
+def test_a_ref_is_explained_by_what_it_deploys(server):
+    server.setup("shop")
+    server.gitdeploy("access", "grant", "ada", "stage", "--app", "shop")
+    for asked, code, said in (
+        ("refs/heads/main", 0, "allowed: by access.toml, grant 1"),
+        ("refs/tags/v1", 1, "refused: ada lacks release (has: stage)"),
+        ("refs/heads/else", 1, "refused: refs/heads/else deploys nothing here"),
+        ("main", 2, "should be a ref, refs/heads/NAME or refs/tags/NAME"),
+    ):
+        done = server.gitdeploy("access", "check", "ada", "shop", asked, check=False)
+        assert done.returncode == code
+        assert said in done.stdout + done.stderr
+
+
+def test_what_people_wrote_in_the_file_stays(server):
+    server.setup("shop")
+    file = server.root / "access.toml"
+    file.write_text(
+        "# the team\n[groups]\nteam = ['ada', 'ben']  # both\n\n"
+        "[[grant]]\nto = ['@team', 'cy']  # since May\nmay = ['stage', 'read']\n"
+    )
+    server.gitdeploy("access", "grant", "cy", "release")
+    server.gitdeploy("access", "revoke", "cy", "stage")
+    assert "# the team" in file.read_text()
+    assert "# both" in file.read_text()
+    grants = server.json("access", "list")["grants"]
+    mays = {name: set() for name in ("@team", "cy")}
+    for grant in grants:
+        for name in grant["to"]:
+            mays[name] |= {*grant["may"]}
+    assert mays == {"@team": {"stage", "read"}, "cy": {"read", "release"}}
+
+
+def test_server_toml_grants_rights_to_its_app_alone(server):
+    server.setup("shop")
+    server.setup("blog")
+    own = server.root / "shop" / "server.toml"
+    own.write_text("[[access.grant]]\nto = ['ada']\nmay = ['stage']\n")
+    check = ("access", "check", "ada")
+    assert server.json(*check, "shop", "stage")["why"] == "by server.toml, grant 1"
+    done = server.gitdeploy(*check, "blog", "stage", check=False)
+    assert done.stdout == "refused: ada has no right to this app\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("grant", "a b", "read"), "should be a name of at most 40 letters"),
+        (("grant", "@nobody", "read"), "should be a group of [groups] (none)"),
+        (("grant", "ada", "read", "--app", "other"), "has no app other"),
+        (("grant", "ada", "everything"), "everything"),
+        (("revoke", "ada", "read"), "grants ada nothing of that"),
+        (("check", "ada", "other", "read"), "has no app other"),
+    ],
+)
+def test_what_cannot_be_granted_is_told_and_changes_nothing(server, words, said):
+    server.setup("shop")
+    done = server.gitdeploy("access", *words, check=False)
+    assert done.returncode in (1, 2, 5)
+    assert said in done.stderr
+    assert not (server.root / "access.toml").exists()
+
+
+def test_a_broken_file_is_left_for_its_author(server):
+    server.setup("shop")
+    file = server.root / "access.toml"
+    file.write_text("[[grant]]\nto = 1\n")
+    done = server.gitdeploy("access", "grant", "ada", "read", check=False)
+    assert done.returncode == 2
+    assert "grant[0].to" in done.stderr
+    assert file.read_text() == "[[grant]]\nto = 1\n"
