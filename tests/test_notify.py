@@ -15,8 +15,10 @@ from support.server import Server
 from support.sinks import Posts, mailbox, posts
 
 from gitdeploy.channels import Notice
+from gitdeploy.config import parse_server
 from gitdeploy.config.notify import Notify
 from gitdeploy.deploy import notices
+from gitdeploy.errors import ConfigError
 from gitdeploy.model import Deployment
 from gitdeploy.system import flock, processes
 
@@ -52,6 +54,14 @@ def told(server: Server, hook: Posts, number: int) -> list[dict[str, object]]:
     records = [json.loads(body) for _, body in hook.got]
     assert len(records) == number, records
     return records
+
+
+def test_an_address_that_is_no_url_is_refused_and_not_shown():
+    for url in ("mailto://user:pa[ss@host", "plain", "mailto://a b\\u0007c"):
+        with pytest.raises(ConfigError) as no:
+            parse_server(f'[notify]\nurls = ["{url}"]'.encode(), where="server.toml")
+        assert "notify.urls[0]: should be a URL such as" in no.value.message
+        assert url[-4:] not in no.value.message
 
 
 def test_a_webhook_is_told_of_what_was_pushed_and_of_what_failed(

@@ -139,14 +139,18 @@ def acting(root: Path, name: str) -> Iterator[App]:
     Raises:
         UsageError: There is no such app below `root`.
     """
-    from gitdeploy.deploy.aftermath import begin_aftermath, due
+    from gitdeploy.deploy.aftermath import Aftermath, begin_aftermath, due
 
-    with opened(root, name) as app:
-        try:
-            yield app
-        finally:
-            aftermath = due(app, tidies=False)
-    begin_aftermath(app, aftermath)
+    aftermath: Aftermath | None = None
+    try:
+        with opened(root, name) as app:
+            try:
+                yield app
+            finally:
+                aftermath = due(app, tidies=False)
+    finally:  # a verb that failed is told of as well
+        if aftermath is not None:
+            begin_aftermath(app, aftermath)
 
 
 @contextmanager

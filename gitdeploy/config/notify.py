@@ -1,6 +1,7 @@
 """Who is told what became of a deployment; part of server.toml, as it holds secrets."""
 
 from typing import Annotated, Final, Literal, Self, TypeAlias
+from urllib.parse import urlsplit
 
 from msgspec import Meta, field
 
@@ -9,10 +10,11 @@ from gitdeploy.config.rules import is_web_url
 from gitdeploy.config.values import BadValueError, Seconds
 from gitdeploy.model import CHAINS, ChainName
 
-__all__ = ["Event", "Notify", "Secret", "Webhook"]
+__all__ = ["Address", "Event", "Notify", "Secret", "Webhook"]
 
 Event: TypeAlias = Literal["deployed", "failed", "rolled back", "refused"]
 
+_URL: Final = "a URL such as mailto://user:password@example.org"
 _USUAL: Final[tuple[Event, ...]] = ("deployed", "failed", "rolled back")
 
 
@@ -36,10 +38,32 @@ class Secret(str):
         return "[hidden]"
 
 
+class Address(Secret):
+    """A secret URL, which can at least be taken apart."""
+
+    __slots__ = ()
+
+    @classmethod
+    def read(cls, found: object) -> Self:
+        """Return the URL.
+
+        Raises:
+            BadValueError: It is no URL; what it is is not told.
+        """
+        text = Secret.read(found)
+        try:
+            words = urlsplit(text)
+        except ValueError:
+            raise BadValueError(_URL, "something else") from None
+        if not words.scheme or not text.isprintable():
+            raise BadValueError(_URL, "something else")
+        return cls(text)
+
+
 class Webhook(Table, frozen=True, kw_only=True):
     """[notify.webhook]: an address that gets each event as JSON."""
 
-    url: Secret
+    url: Address
     """http:// or https://."""
     secret: Secret | None = None
     """The key that what is sent is signed with; None: it is not signed."""
@@ -55,7 +79,7 @@ class Webhook(Table, frozen=True, kw_only=True):
 class Notify(Table, frozen=True, kw_only=True):
     """[notify]: who is told, and of what."""
 
-    urls: tuple[Secret, ...] = ()
+    urls: tuple[Address, ...] = ()
     """Addresses as apprise has them, `mailto://…`, `slack://…`; default none."""
     on: tuple[Event, ...] = _USUAL
     """What is told; default deployed, failed and rolled back."""
