@@ -23,6 +23,7 @@ from gitdeploy.ssh_command import GitAsked, No, VerbAsked, not_seen, read
 __all__ = ["main"]
 
 _PUSH: Final[tuple[Action, ...]] = ("stage", "release", "rollback", "preview")
+_MOVING: Final = ("release", "rollback", "rollforward", "redeploy")
 _PROTOCOL: Final = re.compile(r"version=[0-9]")
 _WORDS: Final = re.compile(r"--root=(/.*)|--key=(SHA256:[A-Za-z0-9+/]{43})|([^-].*)")
 
@@ -74,8 +75,16 @@ def _check(app: App, asked: GitAsked | VerbAsked) -> None:
         raise AccessDenied(f"{app.by}: {not_seen(app.name)}")
     if isinstance(asked, VerbAsked):
         _need(rights, asked.needs, f"run {asked.verb} on {app.name}")
+        if asked.verb in _MOVING and not rights.allow("override"):
+            _stop_at_lock(app)
     elif asked.program == "receive-pack":
         _need(rights, _PUSH, f"push to {app.name}")
+
+
+def _stop_at_lock(app: App) -> None:
+    """Let a lock hold the verbs as it holds pushes."""
+    if freeze := app.ledger.freeze:
+        raise AccessDenied(freeze.words)
 
 
 def _need(rights: Rights, actions: tuple[Action, ...], what: str) -> None:

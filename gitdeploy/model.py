@@ -138,6 +138,8 @@ class Deployment(Struct, frozen=True):
     """How long a release was shown that was found not to work; None for others."""
     key: str | None = None
     """Fingerprint of the ssh key it was asked with; None: on the server itself."""
+    overrode: str | None = None
+    """The lock that did not hold it, by `-o override`; None: there was none."""
 
 
 class Watch(Struct, frozen=True):
@@ -157,6 +159,21 @@ class Freeze(Struct, frozen=True):
     reason: str
     by: str
     since: str
+    chain: ChainName | None = None
+    """The one chain that it holds; None: both."""
+    until: str | None = None
+    """ISO 8601, UTC: when it ends by itself; None: never."""
+
+    def holds(self, chain: ChainName) -> bool:
+        """Return whether nothing may be moved on that chain."""
+        return self.chain in (None, chain)
+
+    @property
+    def words(self) -> str:
+        """What those who are stopped by it read."""
+        until = f" until {self.until}" if self.until else ""
+        what = f"{self.chain} is locked" if self.chain else "locked"
+        return f"{what} by {self.by} since {self.since}{until}: {self.reason}"
 
 
 class Verdict(Struct, frozen=True):

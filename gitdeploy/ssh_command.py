@@ -69,7 +69,7 @@ VERBS: Final[Mapping[str, Verb]] = {
     ),
     "rollforward": Verb(("rollback",), valued=_WAIT, words=1, on_chain=True),
     "redeploy": Verb(("release",), valued=_WAIT, words=1, on_chain=True),
-    "lock": Verb(("admin",), valued=frozenset({"--reason"})),
+    "lock": Verb(("admin",), valued=frozenset({"--reason", "--chain", "--until"})),
     "unlock": Verb(("admin",)),
     "cancel": Verb(("stage", "release"), options=frozenset({"--all"}), valued=_WAIT),
     "env": Verb(("env",), valued=frozenset({"--chain", "--wait"}), words=100),

@@ -1,9 +1,14 @@
 """What the verbs that act come to: on the chains, on releases, on variables."""
 
+import os
 import stat
 
 import pytest
 from support.shop import code, staged
+
+from gitdeploy.deploy.app import App
+from gitdeploy.door import surroundings
+from gitdeploy.model import Freeze
 
 
 @pytest.fixture
@@ -76,7 +81,7 @@ def test_redeploy_builds_anew_from_the_same_commit(shop):
 def test_a_locked_app_refuses_a_push_with_the_reason(shop, work):
     shop.gitdeploy("lock", "shop", "--reason", "database move")
     assert shop.status()["locked"]["reason"] == "database move"
-    assert set(shop.status()["locked"]) == {"reason", "by", "since"}
+    assert set(shop.status()["locked"]) == {"reason", "by", "since", "chain", "until"}
     assert "database move" in shop.gitdeploy("status", "shop").stdout
     work.commit("three", **{"index.html": "three"})
     push = work.push("main")
@@ -187,3 +192,23 @@ def test_edit_saves_what_can_be_read_and_nothing_else(shop, tmp_path):
     assert path.read_text() == "A=2\n"
     assert code(shop, "env", "shop", "edit", env={"VISUAL": "false"}) == 1
     assert path.read_text() == "A=2\n"
+
+
+@pytest.mark.parametrize(
+    "until", ["soon", "0h", "2001-01-01T00:00Z", "2099-01-01T00:00"]
+)
+def test_a_lock_ends_at_a_time_to_come(shop, until):
+    done = shop.gitdeploy("lock", "shop", "--until", until, check=False)
+    assert done.returncode == 2
+    assert "--until: should be" in done.stderr
+    assert shop.status()["locked"] is None
+
+
+def test_a_lock_that_is_over_is_none(shop):
+    shop.gitdeploy("lock", "shop", "--until", "2099-01-01T00:00+02:00")
+    assert shop.status()["locked"]["until"] == "2098-12-31T22:00:00Z"
+    with App.open(shop.root, "shop", surroundings(os.environ), "ada") as app:
+        app.ledger.set_freeze(
+            Freeze("over", "ada", "2001-01-01T00:00:00Z", None, "2001-01-02T00:00:00Z")
+        )
+    assert shop.status()["locked"] is None

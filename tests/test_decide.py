@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gitdeploy.access import rights_of
 from gitdeploy.config import Refs
+from gitdeploy.config.access import Access, Grant
 from gitdeploy.decide import (
     RESERVED,
     RULES,
@@ -599,3 +601,60 @@ def test_the_order_loses_nothing_and_is_final(pushed):
 )
 def test_a_plan_is_a_sentence_about_the_future(decision, sentence):
     assert describe(decision) == sentence
+
+
+# --- rights and locks -------------------------------------------------------------
+
+STAGER = rights_of(
+    "ada",
+    "shop",
+    [("access.toml", Access(grant=(Grant(to=("ada",), may=("stage",)),)))],
+)
+PROD_LOCK = Freeze(
+    "audit", "ada", "2026-01-01T00:00:00Z", "prod", "2026-01-02T00:00:00Z"
+)
+OVERRIDER = rights_of(
+    "ada",
+    "shop",
+    [("access.toml", Access(grant=(Grant(to=("ada",), may=("stage", "override")),)))],
+)
+
+RIGHTS = [
+    (facts(stage, moved, new, rights=STAGER), Deploy("dev", build=True)),
+    (facts(stage, moved, deeper, position=2, rights=STAGER), RollBack("dev", 1)),
+    (facts(stage, moved, head, rights=STAGER), Unchanged("dev")),
+    (facts(release, created, new, rights=STAGER), "ada lacks release (has: stage)"),
+    (facts(release, created, head, rights=STAGER), "ada lacks release (has: stage)"),
+    (facts(release, deleted, rights=STAGER), "ada lacks release (has: stage)"),
+    (facts(stage, moved, new, freeze=PROD_LOCK), Deploy("dev", build=True)),
+    (
+        facts(release, created, new, freeze=PROD_LOCK),
+        "prod is locked by ada since 2026-01-01T00:00:00Z until 2026-01-02T00",
+    ),
+    (
+        facts(release, created, new, freeze=PROD_LOCK, override=True),
+        Deploy("prod", build=True),
+    ),
+    (
+        facts(stage, moved, new, freeze=FREEZE, override=True, rights=STAGER),
+        "not allowed: ada lacks override (has: stage)",
+    ),
+    (
+        facts(stage, moved, new, freeze=FREEZE, override=True, rights=OVERRIDER),
+        Deploy("dev", build=True),
+    ),
+    (
+        facts(stage, moved, new, freeze=FREEZE, rights=OVERRIDER),
+        "locked by ada since 2026-01-01T00:00:00Z: audit",
+    ),
+]
+
+
+@pytest.mark.parametrize(("known", "expected"), RIGHTS)
+def test_a_push_is_let_do_what_was_granted_and_is_not_locked(known, expected):
+    decision = decide(known)
+    if isinstance(expected, str):
+        assert isinstance(decision, Refuse)
+        assert expected in decision.reason
+    else:
+        assert decision == expected

@@ -139,7 +139,8 @@ def written_by_version_3(path):
     written_by_version_2(path)
     with closing(sqlite3.connect(path)) as file:
         file.executescript(f"{schema.FROM_VERSION_2}{schema.INDICES}")
-        file.execute("ALTER TABLE deployment DROP COLUMN key")
+        for column in ("deployment DROP COLUMN key", "deployment DROP COLUMN overrode"):
+            file.execute(f"ALTER TABLE {column}")
         file.execute("PRAGMA user_version = 3")
 
 

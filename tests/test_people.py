@@ -85,6 +85,7 @@ def place(tmp_path_factory: pytest.TempPathFactory):
     server = Server(directory / "server")
     server.setup("shop")
     server.setup("blog")
+    server.gitdeploy("env", "shop", "set", "GREETING=canary-4711")
     (server.root / "access.toml").write_text(ACCESS)
     with running_sshd(directory / "sshd") as sshd:
         place = Place(server, sshd, directory)
@@ -142,17 +143,17 @@ VERBS = [
     ("cy", "rollback shop", 1, "granted is read"),
     ("cy", "unlock shop", 1, "granted is read"),
     ("cy", "status blog", 1, "no app 'blog' that you may see"),
-    ("dan", "env shop set GREETING=canary-4711", 0, ""),
+    ("dan", "env shop set OTHER=canary-4711", 0, ""),
     ("dan", "env shop list", 0, "GREETING"),
     ("dan", "env shop list --show", 1, "cannot be said over ssh"),
     ("dan", "status shop", 0, ""),
+    ("dan", "lock shop --until 2h", 1, "that takes admin"),
     ("dan", "release shop", 1, "that takes release"),
     ("feature", "status shop", 0, ""),
     ("feature", "status blog", 0, ""),
     ("feature", "release shop", 1, "that takes release"),
     ("root", "status shop", 0, ""),
     ("root", "status blog", 0, ""),
-    ("root", "lock shop --reason 'a fair'", 0, ""),
     ("root", "unlock shop", 0, ""),
     ("root", "env shop list", 0, "GREETING"),
     ("root", "setup evil", 1, "'setup' cannot be run here"),
@@ -220,6 +221,36 @@ def test_a_push_over_ssh_is_let_do_what_was_granted(place, tmp_path):
             event = place.server.history()[0]
             assert event["by"] == person
             assert event["key"].startswith("SHA256:")
+
+
+def test_a_lock_holds_people_but_for_those_who_may_override_it(place, tmp_path):
+    said = code_and_words(
+        place, "root", "lock shop --reason fair --until 2h --chain dev"
+    )
+    assert said[0] == 0
+    try:
+        lock = place.server.status()["locked"]
+        assert (lock["by"], lock["chain"], lock["reason"]) == ("root", "dev", "fair")
+        code, words = code_and_words(place, "dan", "rollback shop dev")
+        assert (code, "dev is locked by root since" in words) == (1, True)
+        for person, options, accepted in (
+            ("ada", [], False),
+            ("ada", ["override"], False),
+            ("root", [], False),
+            ("root", ["override"], True),
+        ):
+            work = place.clone(person, tmp_path / f"{person}-{options}")
+            work.git("fetch", "-q", place.server.url("shop"), "main")
+            work.git("reset", "-q", "--hard", "FETCH_HEAD")
+            work.commit("locked", **{"index.html": f"locked {person}"})
+            push = work.push("main", options=options)
+            assert (push.code == 0) is accepted, push.output
+            if not accepted:
+                why = "lacks override" if options else "locked by root since"
+                assert why in push.status("main").reason
+        assert "locked by root" in place.server.history()[0]["overrode"]
+    finally:
+        assert code_and_words(place, "root", "unlock shop")[0] == 0
 
 
 def test_reading_takes_the_right_to_read(place, tmp_path):

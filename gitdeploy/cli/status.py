@@ -117,7 +117,10 @@ def _closed(shape: Shape) -> Iterator[tuple[str, str]]:
         on = f"on, by {page['by']} {ago(page['since'])}: {page['message']}"
         yield "maintenance", on
     if lock := shape["locked"]:
-        yield "locked", f"by {lock['by']} {ago(lock['since'])}: {lock['reason']}"
+        until = f", until {lock['until']}" if lock["until"] else ""
+        what = f"{lock['chain']} " if lock["chain"] else ""
+        since = f"{what}by {lock['by']} {ago(lock['since'])}{until}"
+        yield "locked", f"{since}: {lock['reason']}"
 
 
 def _pending(shape: Shape) -> Iterator[tuple[str, str]]:

@@ -24,6 +24,7 @@ Action: TypeAlias = Literal[
     "rollback",
     "preview",
     "env",
+    "override",
     "admin",
 ]
 ACTIONS: Final[tuple[Action, ...]] = get_args(Action)
@@ -82,7 +83,7 @@ class Grant(Table, frozen=True, kw_only=True):
     to: tuple[_Grantee, ...]
     """People, and groups as "@team"."""
     may: tuple[Action, ...]
-    """Of read, stage, release, rollback, preview, env, admin."""
+    """Of read, stage, release, rollback, preview, env, override, admin."""
     apps: tuple[_Apps, ...] = (_Apps("*"),)
     """Apps by name or pattern; default: all. In server.toml: that app alone."""
     refs: tuple[str, ...] = ("*",)

@@ -23,7 +23,7 @@ from gitdeploy.decide.words import (
     Unchanged,
     chain_of,
 )
-from gitdeploy.model import ChainName, Freeze
+from gitdeploy.model import ChainName
 
 __all__ = ["CONTENT", "NEEDED", "RULES", "decide"]
 
@@ -35,8 +35,8 @@ def decide(facts: Facts) -> Decision:
     decision = _objection(facts) or RULES[facts.kind, facts.change](facts)
     if not isinstance(decision, Refuse) and (no := _forbidden(facts, decision)):
         return no
-    if facts.freeze and isinstance(decision, Deploy | RollBack):
-        return _frozen(facts.freeze)
+    if isinstance(decision, Deploy | RollBack):
+        return _held(facts, decision.chain) or decision
     return decision
 
 
@@ -182,5 +182,12 @@ def _forbidden(facts: Facts, decision: Decision) -> Refuse | None:
     return Refuse(f"not allowed: {answers[0].why}", hint=_ASK)
 
 
-def _frozen(freeze: Freeze) -> Refuse:
-    return Refuse(f"locked by {freeze.by} since {freeze.since}: {freeze.reason}")
+def _held(facts: Facts, chain: ChainName) -> Refuse | None:
+    """Refuse what a lock holds, unless it is overridden by one who may do that."""
+    freeze = facts.freeze
+    if freeze is None or not freeze.holds(chain):
+        return None
+    if not facts.override:
+        return Refuse(freeze.words)
+    overriding = answer(facts.rights, "override", facts.update.ref)
+    return None if overriding.allowed else Refuse(f"not allowed: {overriding.why}")

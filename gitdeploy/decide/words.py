@@ -128,6 +128,8 @@ class Facts(Struct, frozen=True):
     freeze: Freeze | None = None
     rights: Rights = EVERYTHING
     """What the pusher may do with the app."""
+    override: bool = False
+    """Whether the pusher asks that no lock holds them."""
 
     @property
     def change(self) -> Change:

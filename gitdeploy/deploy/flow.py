@@ -9,7 +9,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from gitdeploy.decide import Deploy, RefKind, Refuse, reached
+from gitdeploy.decide import Decision, Deploy, RefKind, Refuse, reached
 from gitdeploy.deploy import wording
 from gitdeploy.deploy.acceptance import Acceptance, Superseded
 from gitdeploy.deploy.app import App
@@ -108,6 +108,7 @@ class Flow:
             wording.action(source.kind, decision),
             by=app.by,
             key=app.key,
+            overrode=self._overridden(decision),
             started=clock.now(),
             chain=reached(decision),
             ref=update.ref,
@@ -118,6 +119,13 @@ class Flow:
         if isinstance(decision, Refuse):
             attempt.end("refused", decision.reason, decision.hint)
         return attempt
+
+    def _overridden(self, decision: Decision) -> str | None:
+        """Return the lock that does not hold an update, as its pusher wants it."""
+        freeze, chain = self._app.ledger.freeze, reached(decision)
+        if freeze is None or chain is None or "override" not in self._push.options:
+            return None
+        return freeze.words if freeze.holds(chain) else None
 
     # --- prepare ------------------------------------------------------------------
 

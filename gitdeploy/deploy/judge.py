@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from gitdeploy.decide import Decision, Refuse, conflicts, decide, describe
 from gitdeploy.deploy.app import App
@@ -16,6 +17,7 @@ OPTIONS: Final[Mapping[str, str]] = {
     "plan": "say what would happen, then refuse",
     "rebuild": "make a new release even of known content",
     "skip-checks": "do not run the checks before the flip",
+    "override": "deploy although the app is locked, where you may",
     "force": "roll back although a [[deactivate]] command fails",
 }
 
@@ -37,6 +39,7 @@ class Push(Struct, frozen=True):
 def judge(app: App, source: Source, push: Push) -> Decision:
     """Return what one update means by itself, right now."""
     facts = gather(app, source, rebuild="rebuild" in push.options)
+    facts = replace(facts, override="override" in push.options)
     decision = decide(facts)
     if source.trouble and not isinstance(decision, Refuse):
         return source.trouble

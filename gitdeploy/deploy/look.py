@@ -212,4 +212,5 @@ def event_shape(app: App, event: Deployment) -> Shape:
         "timings": json.loads(event.timings) if event.timings else [],
         "public_seconds": event.public_seconds,
         "key": event.key,
+        "overrode": event.overrode,
     }

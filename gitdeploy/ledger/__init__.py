@@ -12,6 +12,7 @@ from gitdeploy.ledger.releases import Releases
 from gitdeploy.ledger.schema import connect
 from gitdeploy.ledger.watches import Watches
 from gitdeploy.model import Freeze
+from gitdeploy.system import clock
 
 __all__ = ["Ledger", "dumps", "loads"]
 
@@ -118,8 +119,12 @@ class Ledger:
 
     @property
     def freeze(self) -> Freeze | None:
-        """The lock a person put on the app; None where there is none."""
-        row = self._database.row('SELECT reason, "by", since FROM freeze')
+        """The lock a person put on the app; None where there is none any more."""
+        row = self._database.row(
+            'SELECT reason, "by", since, chain, until FROM freeze'
+            " WHERE until IS NULL OR until > ?",
+            clock.now(),
+        )
         return None if row is None else Freeze(*row)
 
     def set_freeze(self, freeze: Freeze | None) -> None:
@@ -128,8 +133,10 @@ class Ledger:
             self._database.execute("DELETE FROM freeze")
             if freeze:
                 self._database.execute(
-                    "INSERT INTO freeze VALUES (1, ?, ?, ?)",
+                    "INSERT INTO freeze VALUES (1, ?, ?, ?, ?, ?)",
                     freeze.reason,
                     freeze.by,
                     freeze.since,
+                    freeze.chain,
+                    freeze.until,
                 )

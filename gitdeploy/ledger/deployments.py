@@ -68,12 +68,14 @@ class Deployments:
         old: str | None = None,
         new: str | None = None,
         key: str | None = None,
+        overrode: str | None = None,
     ) -> Deployment:
         """Return a new event that has begun."""
         id_ = self._database.execute(
             "INSERT INTO deployment"
-            ' (action, chain, ref, old, new, state, "by", started, key)'
-            " VALUES (?, ?, ?, ?, ?, 'begun', ?, ?, ?)",
+            ' (action, chain, ref, old, new, state, "by", started, key,'
+            " overrode)"
+            " VALUES (?, ?, ?, ?, ?, 'begun', ?, ?, ?, ?)",
             action,
             chain,
             ref,
@@ -82,6 +84,7 @@ class Deployments:
             by,
             started,
             key,
+            overrode,
         )
         return self.get(id_)
 

@@ -35,7 +35,7 @@ CREATE TABLE deployment (
     "by" TEXT NOT NULL,
     started TEXT NOT NULL, seconds REAL, timings TEXT,
     public_seconds REAL,
-    key TEXT
+    key TEXT, overrode TEXT
 ) STRICT;
 """
 
@@ -92,7 +92,8 @@ CREATE TABLE step_output (
 
 CREATE TABLE freeze (
     one INTEGER PRIMARY KEY CHECK (one = 1),
-    reason TEXT NOT NULL, "by" TEXT NOT NULL, since TEXT NOT NULL
+    reason TEXT NOT NULL, "by" TEXT NOT NULL, since TEXT NOT NULL,
+    chain TEXT, until TEXT
 ) STRICT;
 
 -- Where the latest accepted event of each ref left it; a deleted ref has no row.
@@ -147,12 +148,20 @@ DROP INDEX IF EXISTS step_output_by_release;
 ALTER TABLE release ADD COLUMN bad_at TEXT;
 ALTER TABLE release ADD COLUMN bad_why TEXT;
 ALTER TABLE deployment RENAME TO deployment_before;
-{_DEPLOYMENT}INSERT INTO deployment SELECT *, NULL, NULL FROM deployment_before;
+{_DEPLOYMENT}INSERT INTO deployment SELECT *, NULL, NULL, NULL FROM deployment_before;
 DROP TABLE deployment_before;
 {_HEALTH}
 """  # noqa: S608 - ours
 
-FROM_VERSION_3: Final = "ALTER TABLE deployment ADD COLUMN key TEXT"
+_LOCK_OF_A_CHAIN: Final = """
+ALTER TABLE freeze ADD COLUMN chain TEXT;
+ALTER TABLE freeze ADD COLUMN until TEXT;
+"""
+
+FROM_VERSION_3: Final = f"""
+ALTER TABLE deployment ADD COLUMN key TEXT;
+ALTER TABLE deployment ADD COLUMN overrode TEXT;
+{_LOCK_OF_A_CHAIN}"""
 
 
 def connect(path: Path, *, create: bool) -> Database:
@@ -213,7 +222,7 @@ def _bring_up_to_date(database: Database) -> None:
 def _way_from(version: int) -> str:
     return {
         0: f"{_TABLES}{INDICES}",
-        1: f"{FROM_VERSION_1}{FROM_VERSION_2}{INDICES}",
-        2: f"{FROM_VERSION_2}{INDICES}",
+        1: f"{FROM_VERSION_1}{FROM_VERSION_2}{_LOCK_OF_A_CHAIN}{INDICES}",
+        2: f"{FROM_VERSION_2}{_LOCK_OF_A_CHAIN}{INDICES}",
         3: FROM_VERSION_3,
     }[version]
