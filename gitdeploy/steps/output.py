@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Final, Protocol
 
+from gitdeploy.steps.secrets import forms, pattern
 from gitdeploy.system.clock import Stopwatch
 from gitdeploy.system.terminal import human_time, printable
 
@@ -15,7 +16,6 @@ _LAST_LINES: Final = 12
 _LINE_END: Final = re.compile(rb"\r\n|\n|\r")
 _LINE: Final = 4096
 _KEPT_BYTES: Final = 65536
-_SHORTEST_SECRET: Final = 6
 
 
 class Sink(Protocol):
@@ -40,20 +40,15 @@ class Sink(Protocol):
 
 
 class Mask:
-    """Hides secrets in text that is fit for a terminal.
+    """Hides secrets, also encoded ones, in text that is fit for a terminal.
 
     Short values are left: they would hide ordinary words.
     """
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        lines = {printable(line) for secret in secrets for line in secret.splitlines()}
-        hidden = sorted(
-            (line for line in lines if len(line) >= _SHORTEST_SECRET),
-            key=len,
-            reverse=True,
-        )
-        self._longest = len(hidden[0]) if hidden else 0
-        self._pattern = re.compile("|".join(map(re.escape, hidden))) if hidden else None
+        hidden = {form for secret in secrets for form in forms(secret)}
+        self._longest = max(map(len, hidden), default=0)
+        self._pattern = pattern(hidden)
 
     def __call__(self, text: str) -> str:
         """Return the text with every secret replaced."""
