@@ -16,8 +16,10 @@ from typing import Final, NoReturn
 from gitdeploy.access import Rights
 from gitdeploy.config.access import Action
 from gitdeploy.deploy.app import App, set_up_apps
+from gitdeploy.deploy.facts import closed
 from gitdeploy.door import guarded, surroundings
 from gitdeploy.errors import AccessDenied, UsageError
+from gitdeploy.model import ChainName
 from gitdeploy.ssh_command import GitAsked, No, VerbAsked, not_seen, read
 
 __all__ = ["main"]
@@ -76,15 +78,17 @@ def _check(app: App, asked: GitAsked | VerbAsked) -> None:
     if isinstance(asked, VerbAsked):
         _need(rights, asked.needs, f"run {asked.verb} on {app.name}")
         if asked.verb in _MOVING and not rights.allow("override"):
-            _stop_at_lock(app)
+            _stop_while_held(app, asked.chain)
     elif asked.program == "receive-pack":
         _need(rights, _PUSH, f"push to {app.name}")
 
 
-def _stop_at_lock(app: App) -> None:
-    """Let a lock hold the verbs as it holds pushes."""
-    if freeze := app.ledger.freeze:
-        raise AccessDenied(freeze.words)
+def _stop_while_held(app: App, chain: ChainName) -> None:
+    """Let locks and windows hold the verbs as they hold pushes."""
+    freeze = app.ledger.freeze
+    why = freeze.words if freeze and freeze.holds(chain) else closed(app, chain)
+    if why:
+        raise AccessDenied(why)
 
 
 def _need(rights: Rights, actions: tuple[Action, ...], what: str) -> None:

@@ -11,7 +11,7 @@ from typing import Final, TypeAlias
 from msgspec import Struct
 
 from gitdeploy.config.access import Action
-from gitdeploy.model import CHAINS
+from gitdeploy.model import CHAINS, ChainName
 
 __all__ = [
     "MOST_BYTES",
@@ -97,6 +97,8 @@ class VerbAsked(Struct, frozen=True):
     """What follows the verb; the app is the first that is no option."""
     needs: tuple[Action, ...]
     """One of these rights is enough."""
+    chain: ChainName
+    """The one it is about, for verbs that are about one."""
 
 
 class No(Struct, frozen=True):
@@ -169,7 +171,7 @@ def _verb(name: str, words: list[str], apps: Collection[str]) -> Asked:
         return no
     on_dev = verb.on_chain and rest[:1] == ["dev"]
     needs = _ON_DEV.get(name, verb.needs) if on_dev else verb.needs
-    return VerbAsked(name, app, tuple(words), needs)
+    return VerbAsked(name, app, tuple(words), needs, "dev" if on_dev else "prod")
 
 
 def _objection(name: str, verb: Verb, rest: list[str]) -> No | None:

@@ -8,6 +8,7 @@ from gitdeploy.config.access import Access
 from gitdeploy.config.notify import Notify
 from gitdeploy.config.reading import Table, read
 from gitdeploy.config.values import Size
+from gitdeploy.config.windows import Windows
 
 __all__ = ["Limits", "ServerConfig", "Submodules", "parse_server"]
 
@@ -54,6 +55,8 @@ class ServerConfig(Table, frozen=True, kw_only=True):
     """Where submodules may come from."""
     notify: Notify = Notify()
     """Who is told what became of a deployment."""
+    windows: Windows = Windows()
+    """When pushes may move a chain."""
     access: Access = Access()
     """Who may do what with this app, beside what access.toml grants."""
 

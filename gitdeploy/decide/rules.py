@@ -183,11 +183,13 @@ def _forbidden(facts: Facts, decision: Decision) -> Refuse | None:
 
 
 def _held(facts: Facts, chain: ChainName) -> Refuse | None:
-    """Refuse what a lock holds, unless it is overridden by one who may do that."""
+    """Refuse what a lock or the time holds, but for one who may override it."""
     freeze = facts.freeze
-    if freeze is None or not freeze.holds(chain):
+    locked = freeze.words if freeze and freeze.holds(chain) else ""
+    why = locked or facts.closed
+    if not why:
         return None
     if not facts.override:
-        return Refuse(freeze.words)
+        return Refuse(why)
     overriding = answer(facts.rights, "override", facts.update.ref)
     return None if overriding.allowed else Refuse(f"not allowed: {overriding.why}")

@@ -128,6 +128,8 @@ class Facts(Struct, frozen=True):
     freeze: Freeze | None = None
     rights: Rights = EVERYTHING
     """What the pusher may do with the app."""
+    closed: str = ""
+    """Why the chain may not be moved at this time; empty: it may."""
     override: bool = False
     """Whether the pusher asks that no lock holds them."""
 

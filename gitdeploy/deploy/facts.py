@@ -13,8 +13,9 @@ from gitdeploy.deploy.app import App
 from gitdeploy.errors import ConfigError
 from gitdeploy.model import ChainName, RefUpdate
 from gitdeploy.repository import DEPLOY_TOML, Pushed, subject_of
+from gitdeploy.system import clock
 
-__all__ = ["Source", "content_id", "gather", "read_source", "read_sources"]
+__all__ = ["Source", "closed", "content_id", "gather", "read_source", "read_sources"]
 
 _RECIPE: Final = 1
 """Counts up when the same commit would become a different directory."""
@@ -89,11 +90,27 @@ def gather(app: App, source: Source, *, rebuild: bool = False) -> Facts:
         content = _content(position, ready=bool(ready))
     return replace(
         facts,
+        closed=closed(app, chain_name),
         content=content,
         position=position,
         live_by_this_ref=chain.head is not None and chain.head.ref == update.ref,
         behind=max(len(chain.entries) - 1, 0),
     )
+
+
+def closed(app: App, chain: ChainName) -> str:
+    """Return why nothing may move a chain at this time; empty: something may."""
+    windows = app.server.windows.of(chain)
+    if not windows:
+        return ""
+    from datetime import UTC, datetime
+
+    from gitdeploy.config.windows import opening
+
+    opens = opening(windows, datetime.fromisoformat(clock.now()).astimezone(UTC))
+    if opens is None:
+        return ""
+    return f"{chain} is closed until {opens:%Y-%m-%dT%H:%MZ} (server.toml, [windows])"
 
 
 def content_id(source: Source, chain: ChainName) -> str:

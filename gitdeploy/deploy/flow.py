@@ -14,7 +14,7 @@ from gitdeploy.deploy import wording
 from gitdeploy.deploy.acceptance import Acceptance, Superseded
 from gitdeploy.deploy.app import App
 from gitdeploy.deploy.attempt import Attempt, Wanted
-from gitdeploy.deploy.facts import Source, content_id
+from gitdeploy.deploy.facts import Source, closed, content_id
 from gitdeploy.deploy.flip import check_links, check_showable
 from gitdeploy.deploy.judge import Push, judge
 from gitdeploy.deploy.report import Report
@@ -121,11 +121,13 @@ class Flow:
         return attempt
 
     def _overridden(self, decision: Decision) -> str | None:
-        """Return the lock that does not hold an update, as its pusher wants it."""
+        """Return what would hold an update if its pusher did not override it."""
         freeze, chain = self._app.ledger.freeze, reached(decision)
-        if freeze is None or chain is None or "override" not in self._push.options:
+        if chain is None or "override" not in self._push.options:
             return None
-        return freeze.words if freeze.holds(chain) else None
+        if freeze and freeze.holds(chain):
+            return freeze.words
+        return closed(self._app, chain) or None
 
     # --- prepare ------------------------------------------------------------------
 
