@@ -55,6 +55,7 @@ PAGES = [
     "docs/architecture.md",
     "docs/crash-safety.md",
     "docs/maintenance.md",
+    "docs/security.md",
 ]
 
 
