@@ -59,6 +59,8 @@ class Key(Struct, frozen=True):
     comment: str = ""
     expires: str | None = None
     """ISO 8601, UTC; None: it does not."""
+    python: str = ""
+    """What its line starts; empty before it has one."""
 
     @property
     def kind(self) -> str:
@@ -219,7 +221,8 @@ def _read(line: str) -> Key | None:
     text = found["key"]
     fingerprint = _fingerprint(text.partition(" ")[2])
     expires = _as_people_have_it(found["expires"])
-    return Key(argv[-1], text, fingerprint, found["comment"] or "", expires)
+    comment = found["comment"] or ""
+    return Key(argv[-1], text, fingerprint, comment, expires, argv[0])
 
 
 def _is_key(kind: str, encoded: str) -> bool:

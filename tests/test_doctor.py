@@ -2,9 +2,11 @@
 
 import os
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
+from support import process
 from support.git import Work
 from support.harm import (
     Plant,
@@ -33,7 +35,10 @@ from support.harm import (
 from support.server import Server
 from support.shop import busy, code
 
+from gitdeploy.deploy.app import App
+from gitdeploy.deploy.doctor import people
 from gitdeploy.deploy.doctor.machine import little_room
+from gitdeploy.door import surroundings
 
 TOML = '[shared]\nfiles = [".env"]\ndirs = ["storage"]\n'
 
@@ -573,3 +578,30 @@ def _everything(top: Path) -> dict[str, tuple[int, int]]:
         for path in top.rglob("*")
         if not path.name.startswith("ledger.db-") and not path.is_dir()
     }
+
+
+# --- people ---------------------------------------------------------------------
+
+
+def test_keys_and_rights_that_let_the_wrong_in_or_nobody_are_found(server, tmp_path):
+    server.setup("shop")
+    keys = tmp_path / ".ssh" / "authorized_keys"
+    process.run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", tmp_path / "ada")
+    add = ("key", "add", "ada", tmp_path / "ada.pub", f"--authorized-keys={keys}")
+    server.gitdeploy(*map(str, add))
+    assert names_of_people(server, tmp_path) == []
+    started = keys.read_text()
+    keys.write_text(started.replace(sys.executable, "/gone/python"))
+    assert names_of_people(server, tmp_path) == ["key-starts-nothing"]
+    ended = started.replace("restrict,", 'restrict,expiry-time="20010101000000Z",')
+    keys.write_text(ended)
+    keys.chmod(0o666)
+    (server.root / "access.toml").write_text("[[grant]]\n")
+    found = names_of_people(server, tmp_path)
+    assert found == ["access-broken", "access-writable", "key-expired"]
+
+
+def names_of_people(server, home) -> list[str]:
+    around = surroundings({**os.environ, "HOME": str(home)})
+    with App.open(server.root, "shop", around, "ada") as app:
+        return sorted(finding.name for finding in people.findings(app))

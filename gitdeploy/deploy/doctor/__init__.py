@@ -15,6 +15,7 @@ from gitdeploy.deploy.doctor import (
     ledger,
     links,
     machine,
+    people,
     releases,
     repository,
     rights,
@@ -68,6 +69,7 @@ def examine(app: App, *, held: bool = False) -> list[Finding]:
         found += _on_the_move(app, looks, held=held)
         found += _guarded(app, ledger.clock_findings)
     found += _guarded(app, machine.findings)
+    found += _guarded(app, people.findings)
     return found
 
 
