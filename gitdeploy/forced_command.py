@@ -113,7 +113,8 @@ def _become_git(
     if _PROTOCOL.fullmatch(protocol):
         environment["GIT_PROTOCOL"] = protocol
     repository = str(app.layout.repository)
-    argv = ["git", asked.program, repository]
+    limit = f"receive.maxInputSize={app.server.limits.pack_bytes}"
+    argv = ["git", "-c", limit, asked.program, repository]
     os.execvpe("git", argv, environment)  # noqa: S606, S607 - no shell; PATH is ours
 
 

@@ -65,6 +65,11 @@ class Layout(Struct, frozen=True):
         return self.home / "run"
 
     @property
+    def cache(self) -> Path:
+        """HOME of confined commands: what package managers keep for the next time."""
+        return self.home / "cache"
+
+    @property
     def empty(self) -> Path:
         """What a position without a release resolves to."""
         return self.home / "empty"

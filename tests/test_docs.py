@@ -13,6 +13,7 @@ from gitdeploy.config import (
     Limits,
     Notify,
     ServerConfig,
+    Steps,
     Submodules,
     parse,
     parse_server,
@@ -35,7 +36,7 @@ def test_every_push_option_stands_in_the_readme(option: str) -> None:
 
 
 def test_the_readme_shows_a_deploy_toml_that_is_one() -> None:
-    toml, _, live = TOML_BLOCKS
+    toml, _, _, live = TOML_BLOCKS
     config = parse(toml.encode(), where="README.md")
     assert [step.title for step in config.build.steps] == ["dependencies", "assets"]
     config = parse(live.encode(), where="README.md")
@@ -43,11 +44,16 @@ def test_the_readme_shows_a_deploy_toml_that_is_one() -> None:
 
 
 def test_the_readme_shows_every_key_of_server_toml_with_its_default() -> None:
-    _, toml, _ = TOML_BLOCKS
+    toml = TOML_BLOCKS[1]
     assert parse_server(toml.encode(), where="README.md") == ServerConfig()
-    for table in (Limits, Submodules, Notify):
-        for key in set(table.__struct_fields__) - {"webhook"}:
-            assert re.search(rf"^{key} *=", toml, re.MULTILINE), key
+    for table in (Limits, Steps, Submodules, Notify):
+        for key in set(table.__struct_encode_fields__) - {"webhook"}:
+            assert re.search(rf"^(# )?{key} *=", toml, re.MULTILINE), key
+
+
+def test_the_readme_shows_a_server_toml_that_confines_steps() -> None:
+    config = parse_server(TOML_BLOCKS[2].encode(), where="README.md")
+    assert config.steps.confine == "require"
 
 
 PAGES = [

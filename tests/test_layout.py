@@ -45,6 +45,7 @@ def test_everything_of_an_app_has_its_place():
         "modules": "shop/modules",
         "manifests": "shop/manifests",
         "scratch": "shop/releases/.verify",
+        "cache": "shop/cache",
         "empty": "shop/empty",
         "ledger": "shop/ledger.db",
         "lock": "shop/lock",

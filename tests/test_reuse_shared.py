@@ -75,6 +75,8 @@ class Shop:
         self.number = 0
         self._own()
         self.run(sys.executable, "-m", "gitdeploy", "setup", "shop")
+        free = '[steps]\nconfine = "off"\n'  # steps leave their marks outside
+        (self.root / "shop/server.toml").write_text(free)
 
     def run(self, *words: str) -> CompletedProcess[str]:
         environment = {"GITDEPLOY_ROOT": str(self.root), "HOME": f"{self.place}/home"}
@@ -210,20 +212,20 @@ def test_without_the_means_to_confine_root_files_are_copied(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """No privilege is trusted to be gone that could not be taken away."""
-    from gitdeploy.steps import can_confine, confine
+    from gitdeploy.steps import can_be_unprivileged, privileges, programs
 
-    monkeypatch.setattr(confine, "_privileged", lambda: True)
-    monkeypatch.setattr(confine, "_PLACES", ("/nowhere",))
-    assert not can_confine()
+    monkeypatch.setattr(privileges, "_privileged", lambda: True)
+    monkeypatch.setattr(programs, "PLACES", ("/nowhere",))
+    assert not can_be_unprivileged()
 
 
 def test_who_has_no_privilege_needs_no_program_to_lose_it(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """An ordinary user's steps start as they always did."""
-    from gitdeploy.steps import can_confine, confine
+    from gitdeploy.steps import can_be_unprivileged, privileges
 
-    monkeypatch.setattr(confine, "_privileged", lambda: False)
-    assert can_confine()
-    assert confine.confinement() == []
-    assert sharing.way_in(tmp_path, hard_links=can_confine()) != "copy"
+    monkeypatch.setattr(privileges, "_privileged", lambda: False)
+    assert can_be_unprivileged()
+    assert privileges.setpriv(unprivileged=True) == []
+    assert sharing.way_in(tmp_path, hard_links=can_be_unprivileged()) != "copy"

@@ -534,14 +534,19 @@ def test_that_configuration_does_break_a_plain_repository(tmp_path, make_work, h
     assert work.push("main", env=hostile).code != 0
 
 
-def test_how_large_a_push_may_be_is_the_operator_s_choice(server):
-    """A second set-up keeps it; every other setting is ours."""
+def test_how_large_a_push_may_be_is_said_by_server_toml(server):
+    """A second set-up tells git; every other setting is ours."""
     server.setup("shop")
-    assert server.git("config", "receive.maxInputSize").stdout == "2g\n"
-    server.git("config", "receive.maxInputSize", "8g")
+    told = ("config", "receive.maxInputSize")
+    assert server.git(*told).stdout == f"{2 * 2**30}\n"
+    toml = server.root / "shop/server.toml"
+    toml.write_text("[limits]\npack_bytes = '8GiB'\n")
     server.git("config", "receive.keepAlive", "99")
     assert "receive.keepAlive" in server.setup("shop").stdout
-    assert server.git("config", "receive.maxInputSize").stdout == "8g\n"
+    assert server.git(*told).stdout == f"{8 * 2**30}\n"
+    toml.write_text("[limits\n")
+    assert "as it should be" in server.setup("shop").stdout
+    assert server.git(*told).stdout == f"{8 * 2**30}\n"
 
 
 def test_an_app_whose_ledger_is_lost_is_not_set_up_over(server, work):

@@ -12,6 +12,7 @@ from gitdeploy.config import parse
 from gitdeploy.deploy.app import App
 from gitdeploy.deploy.attempt import Wanted
 from gitdeploy.deploy.step_key import Key, StepKeys
+from gitdeploy.steps import Place
 from gitdeploy.system.surroundings import Surroundings
 
 SHOW = '[[build.steps]]\nname = "deps"\nrun = "make"\noutputs = ["lib"]\n'
@@ -45,7 +46,7 @@ class Keys:
             "GITDEPLOY_COMMIT": wanted.commit,
             "GITDEPLOY_CHAIN": chain,
         }
-        keys = StepKeys(self.app, wanted, self.release, environment)
+        keys = StepKeys(self.app, wanted, Place(self.release, environment))
         return [keys.of(step, read_only=False) for step in wanted.config.build.steps]
 
     def __call__(self, toml: str = LOCK, chain: str = "dev", **files: str) -> str:

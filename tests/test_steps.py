@@ -96,7 +96,7 @@ def test_a_line_is_told_while_the_step_runs(step, tmp_path):
     with Log(step.log_path, limit_bytes=1000) as log:
         run_step(
             Step(run="echo waiting; read answer <go; echo $answer"),
-            Workplace(tmp_path, PATH, log, tell, Mask()),
+            Workplace(tmp_path, PATH, log=log, tell=tell, mask=Mask()),
             timeout_s=5,
         )
     os.close(writer)

@@ -101,6 +101,18 @@ def _lines(shape: Shape) -> Iterator[tuple[str, str]]:
         yield "waiting", f"{one['what']} by {one['by']}, since {ago(one['since'])}"
     yield from (("watched", _watched(watch)) for watch in shape["watched"])
     yield from (("behind", sentence) for sentence in shape["behind"])
+    yield "steps", _steps(shape["steps"])
+
+
+def _steps(steps: Shape) -> str:
+    """Return what holds the commands of deploy.toml."""
+    network = "" if steps["network"] else ", without network"
+    return {
+        "bubblewrap": f"confined by bubblewrap{network}",
+        "kernel": f"gain no privileges, not confined: {steps['why']}",
+        "nothing": f"not confined: {steps['why']}",
+        "refused": f"have to be confined, and are refused: {steps['why']}",
+    }[steps["confined_by"]]
 
 
 def _watched(watch: Shape) -> str:

@@ -5,6 +5,7 @@ at the top of this project shows them in use.
 """
 
 from gitdeploy.config.commands import Activation, Command, Run, Step
+from gitdeploy.config.confining import Steps
 from gitdeploy.config.load import parse, unsupported
 from gitdeploy.config.notify import Notify, Webhook
 from gitdeploy.config.probing import Answer, Check, Health
@@ -46,6 +47,7 @@ __all__ = [
     "Shared",
     "Size",
     "Step",
+    "Steps",
     "Submodules",
     "Webhook",
     "parse",

@@ -2,12 +2,13 @@
 
 from typing import Annotated, Literal, TypeAlias
 
-from msgspec import Meta
+from msgspec import Meta, field
 
 from gitdeploy.config.access import Access
+from gitdeploy.config.confining import Steps
 from gitdeploy.config.notify import Notify
 from gitdeploy.config.reading import Table, read
-from gitdeploy.config.values import Size
+from gitdeploy.config.values import Seconds, Size
 from gitdeploy.config.windows import Windows
 
 __all__ = ["Limits", "ServerConfig", "Submodules", "parse_server"]
@@ -17,7 +18,10 @@ _Protocol: TypeAlias = Literal["https", "ssh", "file"]
 
 
 class Limits(Table, frozen=True, kw_only=True):
-    """[limits]: above these a push is refused before one byte is checked out."""
+    """[limits]: what one push, its release and its commands may take at most.
+
+    What can be known before one byte is checked out is refused before.
+    """
 
     entries: _Count = 200_000
     """Files, links and folders of one release, at least 1; default 200000."""
@@ -37,6 +41,19 @@ class Limits(Table, frozen=True, kw_only=True):
     """Refs that one push may update, at least 1; default 200."""
     log_bytes: Size = Size(16 * 2**20)
     """Bytes kept of what the steps of one release print; default 16MiB."""
+    pack_bytes: Size = Size(2 * 2**30)
+    """Bytes that one push may send, packed; default 2GiB."""
+    disk_bytes: Size | None = None
+    """Bytes of the disk that the app may take, all in all; default: no limit."""
+    steps_time_s: Seconds = field(name="steps_time", default=Seconds(24 * 3600))
+    """Seconds that all commands of one stage may take together; default 24h."""
+    cpu_time_s: Seconds | None = field(name="cpu_time", default=None)
+    """Seconds of processor time of one command, all its processes; default: no
+    limit but that of its time."""
+    memory_bytes: Size | None = None
+    """Bytes of memory of one command, all its processes; default: no limit."""
+    processes: Annotated[int, Meta(ge=1, le=2**22)] = 4096
+    """Processes and threads of one command at a time; default 4096."""
 
 
 class Submodules(Table, frozen=True, kw_only=True):
@@ -51,6 +68,8 @@ class ServerConfig(Table, frozen=True, kw_only=True):
 
     limits: Limits = Limits()
     """What is too large to be deployed."""
+    steps: Steps = Steps()
+    """How the commands of deploy.toml are confined."""
     submodules: Submodules = Submodules()
     """Where submodules may come from."""
     notify: Notify = Notify()
@@ -59,6 +78,12 @@ class ServerConfig(Table, frozen=True, kw_only=True):
     """When pushes may move a chain."""
     access: Access = Access()
     """Who may do what with this app, beside what access.toml grants."""
+
+    @property
+    def restrains_commands(self) -> bool:
+        """Whether there may be commands that are not run at all."""
+        most_s = Limits().steps_time_s
+        return self.steps.confine == "require" or self.limits.steps_time_s < most_s
 
 
 def parse_server(data: bytes, *, where: str) -> ServerConfig:

@@ -116,7 +116,9 @@ def _run(step: Activation, place: Workplace, limit_s: float, report: Report) -> 
         seconds = run_step(step, place, timeout_s=limit_s)
     except StepFailed as error:
         raise StepFailed(
-            f"{place.environment['GITDEPLOY_STAGE']} {step.title}", error.outcome
+            f"{place.environment['GITDEPLOY_STAGE']} {step.title}",
+            error.outcome,
+            hint=error.hint,
         ) from error
     report.end(seconds)
 

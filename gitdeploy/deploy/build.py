@@ -9,6 +9,7 @@ from gitdeploy.config import Config, Step
 from gitdeploy.deploy.app import App
 from gitdeploy.deploy.attempt import Wanted
 from gitdeploy.deploy.blame import blame
+from gitdeploy.deploy.quota import QuotaWatch
 from gitdeploy.deploy.report import Report
 from gitdeploy.deploy.reuse import Reuse
 from gitdeploy.deploy.still_wanted import check_still_wanted
@@ -48,15 +49,14 @@ def build(
     steps = wanted.config.build.steps
     if not steps:
         return
-    config = wanted.config
-    place = workplace(
-        app,
-        release,
-        wanted,
-        report,
-        check=lambda: check_still_wanted(app, config, report),
-    )
-    reuse = Reuse(app, release, wanted, report, place.environment)
+    config, quota = wanted.config, QuotaWatch(app)
+
+    def check() -> None:
+        check_still_wanted(app, config, report)
+        quota.look()
+
+    place = workplace(app, release, wanted, report, check=check)
+    reuse = Reuse(app, release, wanted, report, place)
     run = _Run(place, config, report, linked)
     for step in steps:
         key = reuse.key(step).value
@@ -79,7 +79,7 @@ class _Run(Struct, frozen=True):
         """Run a step, which may read what is shared and not write into it."""
         self.report.begin(step.title, for_humans(step.run) if step.name else "")
         try:
-            seconds = self._run(step, confined=bool(shared or self.linked))
+            seconds = self._run(step, unprivileged=bool(shared or self.linked))
         except StepFailed as error:
             self._explain(error, shared)
             shared.check(step.title)
@@ -87,8 +87,8 @@ class _Run(Struct, frozen=True):
         shared.check(step.title)
         self.report.end(seconds)
 
-    def _run(self, step: Step, *, confined: bool) -> float:
-        place = replace(self.place, confined=confined)
+    def _run(self, step: Step, *, unprivileged: bool) -> float:
+        place = replace(self.place, unprivileged=unprivileged)
         return run_step(step, place, timeout_s=self.config.limit_s(step))
 
     def _explain(self, error: StepFailed, shared: Untouched) -> None:

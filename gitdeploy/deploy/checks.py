@@ -20,7 +20,7 @@ from gitdeploy.deploy.workplace import workplace
 from gitdeploy.errors import Cancelled, StepFailed
 from gitdeploy.model import Release
 from gitdeploy.probe import Candidate, Heard, ask, free_port
-from gitdeploy.steps import Workplace, can_confine, run_step, serve
+from gitdeploy.steps import Workplace, can_be_unprivileged, run_step, serve
 from gitdeploy.system.clock import Stopwatch
 from gitdeploy.system.scratch import scratch_directory
 from gitdeploy.system.signals import disturbable
@@ -84,7 +84,7 @@ def check(
         stage="check",
         check=lambda: check_still_wanted(app, config, report),
     )
-    place = replace(place, confined=linked and can_confine())
+    place = replace(place, unprivileged=linked and can_be_unprivileged())
     for one in config.checks_for(wanted.chain):
         if one.run is not None:
             _run(one, place, report)
@@ -122,7 +122,9 @@ def answers(
         serve(
             one.serve,
             f"check {one.title}",
-            replace(place, environment=environment),
+            replace(
+                place.also_writable(candidate.socket.parent), environment=environment
+            ),
             timeout_s=one.within_s + _LATE_S,
             done=asked.is_done,
         )
@@ -136,7 +138,9 @@ def _run(one: Check, place: Workplace, report: Report) -> None:
     try:
         seconds = run_step(step, place, timeout_s=one.within_s)
     except StepFailed as error:
-        raise StepFailed(f"check {error.step}", error.outcome) from error
+        raise StepFailed(
+            f"check {error.step}", error.outcome, hint=error.hint
+        ) from error
     report.end(seconds)
 
 

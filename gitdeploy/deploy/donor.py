@@ -92,16 +92,18 @@ def way_of(app: App, config: Config) -> Way:
     if share == "never":
         return "copy"
     try:
-        hard_links = not config.build.steps or (share == "always" and _can_confine())
+        hard_links = not config.build.steps or (
+            share == "always" and _can_be_unprivileged()
+        )
         return way_in(app.layout.releases, hard_links=hard_links)
     except OSError:  # a full disk, say: whoever writes next says it well
         return "copy"
 
 
-def _can_confine() -> bool:
-    from gitdeploy.steps import can_confine
+def _can_be_unprivileged() -> bool:
+    from gitdeploy.steps import can_be_unprivileged
 
-    return can_confine()
+    return can_be_unprivileged()
 
 
 def rules_of(app: App, config: Config) -> str:

@@ -140,6 +140,7 @@ class Flow:
             check_still_wanted(self._app, attempt.source.config, self._report)
             if chain := reached(attempt.decision):
                 check_links(self._app, chain)
+                self._check_allowed(attempt.source)
             self._find_release(attempt, alone=alone)
             self._intend(attempt)
         except Superseded as error:
@@ -155,6 +156,13 @@ class Flow:
             attempt.end(word, error.message, error.hint)
             if error.release:
                 attempt.release = self._app.ledger.releases.get(error.release)
+
+    def _check_allowed(self, source: Source) -> None:
+        """Prepare nothing whose commands the server would not run as they are."""
+        if self._app.server.restrains_commands:
+            from gitdeploy.deploy.confining import check_allowed
+
+            check_allowed(self._app, source.config, source.commit or "")
 
     def _introduce(self, attempt: Attempt) -> None:
         wording.introduce(self._app, self._report, attempt)

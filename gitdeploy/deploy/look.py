@@ -11,6 +11,7 @@ from msgspec.structs import asdict
 
 from gitdeploy.deploy.app import App
 from gitdeploy.deploy.flip import missing
+from gitdeploy.errors import ConfigError
 from gitdeploy.lock import holder, waiting
 from gitdeploy.model import CHAINS, ChainName, Deployment, Entry, Release, Watch
 from gitdeploy.system import flock
@@ -57,6 +58,7 @@ def status(app: App) -> Shape:
         "missed": [asdict(update) for update in unseen],
         "missing": missing(app),
         "trouble": _trouble(app),
+        "steps": _steps(app),
         "watched": [_watch(app, watch) for watch in app.ledger.watches.all()],
         "behind": [text for chain in CHAINS for text in _behind(app, chain)],
     }
@@ -79,6 +81,30 @@ def _trouble(app: App) -> list[str]:
 
     found = wiring_findings(app, gate=closed_gate(app))
     return [finding.what for finding in found]
+
+
+def _steps(app: App) -> Shape:
+    """Return what holds the commands of deploy.toml, and why it is no more."""
+    from gitdeploy.deploy.confining import means_of
+
+    try:
+        means, why = means_of(app)
+    except ConfigError as error:  # nothing is deployed until it is mended
+        return {
+            "confine": None,
+            "confined_by": "refused",
+            "why": error.message,
+            "network": False,
+        }
+    wanted = app.server.steps
+    refused = wanted.confine == "require" and means != "bubblewrap"
+    network = wanted.network if means == "bubblewrap" else True
+    return {
+        "confine": wanted.confine,
+        "confined_by": "refused" if refused else means,
+        "why": why,
+        "network": network,
+    }
 
 
 def _positions(app: App, chain: ChainName) -> list[Shape]:

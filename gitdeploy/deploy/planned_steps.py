@@ -1,6 +1,7 @@
 """Which build steps a release would run, which it would take over, and why."""
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Final
 
 from gitdeploy.config import Step
@@ -8,13 +9,14 @@ from gitdeploy.deploy.app import App
 from gitdeploy.deploy.attempt import Wanted
 from gitdeploy.deploy.reuse import named
 from gitdeploy.deploy.step_key import Key, StepKeys
-from gitdeploy.deploy.workplace import environment_of
+from gitdeploy.deploy.workplace import place_of
 from gitdeploy.errors import StepFailed
 from gitdeploy.globs import Glob, is_glob
 from gitdeploy.model import Release
 from gitdeploy.sharing import way_in
-from gitdeploy.steps import can_confine
+from gitdeploy.steps import can_be_unprivileged
 from gitdeploy.system import clock
+from gitdeploy.system.scratch import scratch_directory
 
 __all__ = ["planned_steps"]
 
@@ -33,14 +35,21 @@ def planned_steps(
         wanted: The release that would be made.
         changed: The paths that differ from what is live; None where nothing is.
     """
-    steps = wanted.config.build.steps
-    if not steps:
+    if not wanted.config.build.steps:
         return []
+    with scratch_directory(Path(app.surroundings.tmpdir)) as nowhere:
+        return _all_planned(app, wanted, nowhere, changed)
+
+
+def _all_planned(
+    app: App, wanted: Wanted, nowhere: Path, changed: Sequence[str] | None
+) -> list[dict[str, str]]:
+    steps = wanted.config.build.steps
     pretended = Release(0, "0-planned", None, None, "", "preparing", clock.now())
-    environment = environment_of(app, pretended, wanted)
-    keys = StepKeys(app, wanted, app.layout.empty, environment)
+    place = place_of(app, pretended, wanted, nowhere, stage="build")
+    keys = StepKeys(app, wanted, place)
     links = any(step.reuse == "share" for step in steps) and (
-        way_in(app.layout.releases, hard_links=can_confine()) == "hardlink"
+        way_in(app.layout.releases, hard_links=can_be_unprivileged()) == "hardlink"
     )
     found = []
     for step in steps:

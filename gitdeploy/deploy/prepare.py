@@ -8,6 +8,7 @@ from gitdeploy.deploy.app import App
 from gitdeploy.deploy.attempt import Wanted
 from gitdeploy.deploy.donor import without_touched, write_manifest
 from gitdeploy.deploy.materialise import Made, materialise
+from gitdeploy.deploy.quota import check_quota
 from gitdeploy.deploy.release_log import log_open
 from gitdeploy.deploy.report import Report
 from gitdeploy.deploy.still_wanted import check_still_wanted
@@ -77,6 +78,8 @@ def _made(app: App, release: Release, wanted: Wanted, report: Report) -> Release
     check_still_wanted(app, wanted.config, report)
     if not directory.is_dir():
         raise ReleaseFailed("a build step removed the release's directory")
+    if _commands(wanted):
+        check_quota(app)
     return _seal(app, release, wanted, made)
 
 

@@ -1,9 +1,10 @@
 """How git is told to ask us: the hooks and settings of an app's repository."""
 
-from collections.abc import Mapping
 from typing import Final
 
+from gitdeploy.deploy.app import App
 from gitdeploy.deploy.hook_files import install
+from gitdeploy.errors import ConfigError
 from gitdeploy.repository import GATE, Repository
 from gitdeploy.system import process
 from gitdeploy.system.git import BOUNDED
@@ -13,6 +14,7 @@ __all__ = [
     "GATE_FROM",
     "HARMLESS",
     "HOOKS",
+    "PACK_LIMIT",
     "git_version",
     "set_gate",
     "settings",
@@ -22,8 +24,8 @@ __all__ = [
 HOOKS: Final = ("proc-receive", "post-receive")
 GATE_FROM: Final = (2, 29)
 """The first git that has proc-receive."""
-
-_PUSH_LIMIT: Final = "receive.maxInputSize"
+PACK_LIMIT: Final = "receive.maxInputSize"
+"""How many bytes one push may send."""
 
 # Findings of fsck that old, honest repositories have; they harm nobody here.
 HARMLESS: Final = (
@@ -61,13 +63,13 @@ _SETTINGS: Final = {
 }
 
 
-def wire(repository: Repository) -> list[str]:
+def wire(app: App) -> list[str]:
     """Make hooks and settings as they shall be; return sentences about what changed.
 
     Changes: settings, then hooks, each only where it differs. Safe to repeat.
     """
-    done = []
-    if changed := repository.configure(settings(repository.settings())):
+    done, repository = [], app.repository
+    if changed := repository.configure(settings(app)):
         done.append(f"configured {repository.path}: {', '.join(changed)}")
     places = [(hook, repository.path / "hooks" / hook) for hook in HOOKS]
     done += [f"installed {place}" for hook, place in places if install(hook, place)]
@@ -84,14 +86,15 @@ def set_gate(repository: Repository, *, closed: bool) -> list[str]:
     return []
 
 
-def settings(have: Mapping[str, str]) -> dict[str, str]:
-    """Return what a repository shall have; how large a push may be is kept.
+def settings(app: App) -> dict[str, str]:
+    """Return what the repository of an app shall have.
 
-    Args:
-        have: What it has, names in lower case.
+    How large one push may be is server.toml's to say; a broken one says nothing.
     """
-    limit = have.get(_PUSH_LIMIT.lower()) or "2g"
-    return {**_SETTINGS, _PUSH_LIMIT: limit}
+    try:
+        return {**_SETTINGS, PACK_LIMIT: str(app.server.limits.pack_bytes)}
+    except ConfigError:
+        return _SETTINGS
 
 
 def git_version(surroundings: Surroundings) -> tuple[int, ...]:

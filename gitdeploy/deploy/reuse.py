@@ -5,7 +5,6 @@ changed is not.
 """
 
 import os
-from collections.abc import Mapping
 
 from gitdeploy import outputs
 from gitdeploy.config import Step
@@ -18,7 +17,7 @@ from gitdeploy.errors import SystemFailed
 from gitdeploy.model import Release
 from gitdeploy.outputs import Made
 from gitdeploy.sharing import way_in
-from gitdeploy.steps import can_confine
+from gitdeploy.steps import Place, can_be_unprivileged
 from gitdeploy.system import clock, disk, files
 from gitdeploy.system.clock import Stopwatch
 from gitdeploy.system.terminal import count, printable
@@ -39,15 +38,15 @@ class Reuse:
         release: Release,
         wanted: Wanted,
         report: Report,
-        environment: Mapping[str, str],
+        place: Place,
     ) -> None:
         self._app = app
         self._release = release
         self._directory = app.directory(release)
         self._wanted = wanted
         self._report = report
-        self._environment = environment
-        self._keys = StepKeys(app, wanted, self._directory, environment)
+        self._environment = place.environment
+        self._keys = StepKeys(app, wanted, place)
         self._links = self._may_link()
         self._made: dict[str, Made] = {}
         self.shared = Untouched(app, release, report)
@@ -57,7 +56,7 @@ class Reuse:
         if all(step.reuse != "share" for step in self._wanted.config.build.steps):
             return False
         place = self._app.layout.releases
-        return way_in(place, hard_links=can_confine()) == "hardlink"
+        return way_in(place, hard_links=can_be_unprivileged()) == "hardlink"
 
     def key(self, step: Step) -> Key:
         """Return what the next step is known by; see `StepKeys.of`."""

@@ -4,6 +4,7 @@ from gitdeploy import unchanged
 from gitdeploy.deploy.app import App
 from gitdeploy.deploy.donor import Donor
 from gitdeploy.deploy.prune import to_prune
+from gitdeploy.deploy.quota import check_quota
 from gitdeploy.deploy.reserve import RESERVE_BYTES
 from gitdeploy.errors import ReleaseFailed
 from gitdeploy.system import disk
@@ -24,8 +25,8 @@ def check_room(app: App, inspection: Inspection, donor: Donor | None) -> None:
         donor: The release that it shares unchanged files with, which need no room.
 
     Raises:
-        ReleaseFailed: Bytes or inodes are missing; the message says how many, and
-            what prune would free.
+        ReleaseFailed: Bytes or inodes are missing, or the app may not take that many;
+            the message says how many, and what prune would free.
     """
     free_bytes, free_inodes = disk.room(app.layout.releases)
     had = donor.manifest.folders if donor else {}
@@ -33,6 +34,7 @@ def check_room(app: App, inspection: Inspection, donor: Donor | None) -> None:
     new_files = inspection.files - shared_files
     last_blocks = new_files * disk.block_bytes(app.layout.releases) // 2
     need_bytes = inspection.size_bytes - shared_bytes + last_blocks
+    check_quota(app, more_bytes=need_bytes)
     if (missing := need_bytes + RESERVE_BYTES - free_bytes) > 0:
         raise ReleaseFailed(
             f"the files need {human_bytes(need_bytes)}, and"

@@ -14,7 +14,6 @@ from gitdeploy.errors import SystemFailed, UsageError
 from gitdeploy.layout import Layout, Public, check_app_name, colliding_app
 from gitdeploy.ledger import Ledger
 from gitdeploy.model import CHAINS
-from gitdeploy.repository import Repository
 from gitdeploy.system import disk, files
 from gitdeploy.system.git import make_repository
 from gitdeploy.system.surroundings import Surroundings
@@ -75,7 +74,7 @@ def set_up(  # noqa: PLR0913 - the options of the verb
     app = App(layout, surroundings, by)
     work.ledger()
     with locked(app, "setup", wait_s=60, tell=lambda _: None):
-        work.repository(app.repository)
+        work.repository(app)
         can = git_version(surroundings) >= GATE_FROM
         with_gate = work.gate(app, wanted=gate, possible=can)
         work.links(app, target, links)
@@ -104,15 +103,15 @@ class _Work:
         if missing:
             self.changes.append(f"made {self._layout.ledger}")
 
-    def repository(self, repository: Repository) -> None:
-        path = self._layout.repository
+    def repository(self, app: App) -> None:
+        path, repository = self._layout.repository, app.repository
         if not (path / "HEAD").exists():
             with _writable(path):
                 make_repository(repository.git)
             self.changes.append(f"made {path}")
         if repository.git("rev-parse", "--show-object-format") != b"sha1\n":
             raise UsageError(f"{path} names objects by SHA-256; that is not supported")
-        self.changes += wire(repository)
+        self.changes += wire(app)
 
     def gate(self, app: App, *, wanted: bool | None, possible: bool) -> bool:
         """Open or close the gate; return whether it is there."""

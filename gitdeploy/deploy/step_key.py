@@ -8,7 +8,6 @@ does not state what it reads counts as reading all of the commit.
 import hashlib
 import json
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -17,7 +16,7 @@ from gitdeploy.config import Command, Step
 from gitdeploy.deploy.app import App
 from gitdeploy.deploy.attempt import Wanted
 from gitdeploy.deploy.inputs import Read, read_by
-from gitdeploy.steps import what_tool_says
+from gitdeploy.steps import Place, what_tool_says
 
 __all__ = ["Key", "StepKeys"]
 
@@ -39,13 +38,10 @@ class Key:
 class StepKeys:
     """The keys of a commit's steps, asked for in their order."""
 
-    def __init__(
-        self, app: App, wanted: Wanted, directory: Path, environment: Mapping[str, str]
-    ) -> None:
+    def __init__(self, app: App, wanted: Wanted, place: Place) -> None:
         self._shared = app.layout.shared_of(wanted.config.shared.scope, wanted.chain)
         self._wanted = wanted
-        self._directory = directory
-        self._environment = environment
+        self._place = place
         self._before: list[str] = []
         self._open: str | None = None
         self._made: set[str] = set()
@@ -103,15 +99,14 @@ class StepKeys:
         """
         named = set(_OURS.findall(_words(step.run)))
         config = self._wanted.config.env_for(self._wanted.chain)
-        ours = {name: self._environment[name] for name in named & {*self._environment}}
+        known = self._place.environment
+        ours = {name: known[name] for name in named & {*known}}
         return [step.run, sorted({**config, **ours}.items())]
 
     def _tool(self, step: Step) -> str | None:
         if step.tool is None:
             return None
-        return what_tool_says(
-            step, directory=self._directory, environment=self._environment
-        )
+        return what_tool_says(step, self._place)
 
     def _shared_content(self, step: Step) -> list[tuple[str, str | None]]:
         """Return what shared files that it reads hold: git knows nothing of them."""

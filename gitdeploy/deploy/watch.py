@@ -27,7 +27,7 @@ from gitdeploy.deploy.workplace import workplace
 from gitdeploy.errors import GitdeployError, ReleaseFailed
 from gitdeploy.model import ChainName, Entry, Watch
 from gitdeploy.probe import ask
-from gitdeploy.steps import can_confine
+from gitdeploy.steps import can_be_unprivileged
 from gitdeploy.system import clock, files, flock
 from gitdeploy.system.client import Client
 from gitdeploy.system.clock import Stopwatch
@@ -155,7 +155,9 @@ def _not_better(
         report = Report(Client(None))
         with log_open(app, release, report):
             place = workplace(app, release, wanted, report, stage="check")
-            place = replace(place, tell=lambda _: None, confined=can_confine())
+            place = replace(
+                place, tell=lambda _: None, unprivileged=can_be_unprivileged()
+            )
             words = urlsplit(health.url)
             path = (words.path or "/") + (f"?{words.query}" if words.query else "")
             answer = _as_asked_live(health, served[0])

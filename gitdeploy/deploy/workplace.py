@@ -5,11 +5,12 @@ from pathlib import Path
 
 from gitdeploy.deploy.app import App
 from gitdeploy.deploy.attempt import Wanted
+from gitdeploy.deploy.confining import bounds_of, confinement_of
 from gitdeploy.deploy.report import Report
 from gitdeploy.model import Release
-from gitdeploy.steps import Mask, Workplace
+from gitdeploy.steps import Mask, Place, Workplace
 
-__all__ = ["environment_of", "mask_of", "workplace"]
+__all__ = ["environment_of", "mask_of", "place_of", "workplace"]
 
 
 def workplace(
@@ -32,29 +33,65 @@ def workplace(
         check: What ends a command that nobody wants any more.
     """
     assert report.log is not None
-    environment = {
-        **environment_of(app, release, wanted),
-        "GITDEPLOY_STAGE": stage,  # by which leftovers of a crash are known
-    }
+    place = place_of(app, release, wanted, app.directory(release), stage=stage)
     return Workplace(
-        app.directory(release),
-        environment,
-        report.log,
-        report.output,
-        mask_of(Path(environment["GITDEPLOY_SHARED_DIR"])),
-        check,
+        place.directory,
+        place.environment,
+        place.confinement,
+        place.bounds,
+        log=report.log,
+        tell=report.output,
+        mask=mask_of(Path(place.environment["GITDEPLOY_SHARED_DIR"])),
+        check=check,
+    )
+
+
+def place_of(
+    app: App, release: Release, wanted: Wanted, directory: Path, *, stage: str
+) -> Place:
+    """Return where the commands of a release run, and what holds them.
+
+    Args:
+        app: The app.
+        release: The release; it need not be there.
+        wanted: What it is made of, and for which chain.
+        directory: Where they run.
+        stage: What they run for: build, check, activate or deactivate.
+    """
+    # By the stage leftovers of a crash are known.
+    ours = {**_ours(app, release, wanted), "GITDEPLOY_STAGE": stage}
+    around = app.surroundings.environment()
+    previous = ours["GITDEPLOY_PREVIOUS_DIR"]
+    return Place(
+        directory,
+        {**around, **wanted.config.env_for(wanted.chain), **ours},
+        confinement_of(
+            app,
+            release=directory,
+            shared=Path(ours["GITDEPLOY_SHARED_DIR"]),
+            previous=Path(previous) if previous else None,
+            links=(app.public.target / app.public.name(wanted.chain, 1),),
+            free_environment={**around, **ours},
+        ),
+        bounds_of(app),
     )
 
 
 def environment_of(app: App, release: Release, wanted: Wanted) -> dict[str, str]:
     """Return the variables that the commands of a release see."""
+    return {
+        **app.surroundings.environment(),
+        **wanted.config.env_for(wanted.chain),
+        **_ours(app, release, wanted),
+    }
+
+
+def _ours(app: App, release: Release, wanted: Wanted) -> dict[str, str]:
     shown = app.ledger.chains.first(wanted.chain, 2)
     others = [entry.release for entry in shown if entry.release != release.number]
     before = app.ledger.releases.get(others[0]) if others else None
     shared = app.layout.shared_of(wanted.config.shared.scope, wanted.chain)
     return {
-        **app.surroundings.environment(),
-        **wanted.config.env_for(wanted.chain),
         "GITDEPLOY_APP": app.name,
         "GITDEPLOY_CHAIN": wanted.chain,
         "GITDEPLOY_COMMIT": wanted.commit,

@@ -1,46 +1,55 @@
 """The commands of deploy.toml, run: streamed, timed, masked, killed whole."""
 
 import contextlib
+import json
 import os
 import select
 import subprocess
-from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Callable, Iterator
 from typing import IO, Final
-
-from msgspec import Struct
 
 from gitdeploy.config import Command, Run
 from gitdeploy.errors import StepFailed, SystemFailed
-from gitdeploy.steps.confine import can_confine, confinement
+from gitdeploy.steps.bounds import Bounds, Gauge
+from gitdeploy.steps.box import Box, why_no_box
 from gitdeploy.steps.output import Mask, Output, Sink
+from gitdeploy.steps.place import Confinement, Place, started, words_of
+from gitdeploy.steps.privileges import can_be_unprivileged
 from gitdeploy.steps.session import adopting_orphans, end_session
-from gitdeploy.steps.tool import argv_of, how_it_ended, what_tool_says
-from gitdeploy.system import process
+from gitdeploy.steps.tool import how_it_ended, what_tool_says
 from gitdeploy.system.clock import Stopwatch
 from gitdeploy.system.terminal import human_time
 
 __all__ = [
+    "Bounds",
+    "Box",
+    "Confinement",
     "Mask",
+    "Place",
     "Workplace",
-    "can_confine",
+    "can_be_unprivileged",
     "run_step",
     "serve",
     "what_tool_says",
+    "why_no_box",
+    "words_of",
 ]
 
 _READ_BYTES: Final = 65536
 _LOOK_S: Final = 0.1
+_NOT_FOUND: Final = 127  # of sh(1), env(1) and all that start another program
+_NO_PRIVILEGES: Final = "no new privileges"
+"""What sudo(8) says where it may not do its work."""
+_UNSEEN: Final = (
+    "commands see the system and their release;  [steps] readable  in server.toml"
+    " shows them more"
+)
 _PIPE_READS: Final = 32  # a pipe holds 1 MiB at the most, pipe(7)
 
 
-class Workplace(Struct, frozen=True):
-    """What commands of one release have in common."""
+class Workplace(Place, frozen=True, kw_only=True):
+    """A place whose commands are heard."""
 
-    directory: Path
-    """Where they run."""
-    environment: Mapping[str, str]
-    """All of their environment."""
     log: Sink
     """Where everything they print goes, up to the log's limit."""
     tell: Callable[[str], None]
@@ -49,9 +58,6 @@ class Workplace(Struct, frozen=True):
     """What hides secrets in both."""
     check: Callable[[], None] = lambda: None
     """Called now and then while they run; what that raises ends them."""
-    confined: bool = False
-    """Whether they run without the privilege to write into files that are read-only;
-    `can_confine` has said that this works."""
 
 
 def run_step(step: Run, place: Workplace, *, timeout_s: float) -> float:
@@ -63,14 +69,17 @@ def run_step(step: Run, place: Workplace, *, timeout_s: float) -> float:
         StepFailed: It exited with something else than 0, took too long, or could
             not be started.
     """
-    watch = Stopwatch()
-    with _started(step.run, step.title, place) as (child, output):
-        in_time = _follow(child, output, watch, timeout_s, place.check)
+    watch, limit_s = Stopwatch(), min(timeout_s, place.left_s)
+    with _started(step.run, step.title, place) as (child, output, check):
+        in_time = _follow(child, output, watch, limit_s, check)
     output.end()
+    if not in_time and limit_s < timeout_s:
+        raise _out_of_time(step.title, place)
     if not in_time:
         raise StepFailed(step.title, f"timed out after {human_time(timeout_s)}")
     if child.returncode:
-        raise StepFailed(step.title, how_it_ended(child.returncode))
+        hint = _way_out(step.run, child.returncode, place)
+        raise StepFailed(step.title, how_it_ended(child.returncode), hint=hint)
     return watch.seconds
 
 
@@ -96,32 +105,61 @@ def serve(
     Raises:
         StepFailed: It ended by itself, or could not be started.
     """
-    watch = Stopwatch()
-    with _started(command, title, place) as (child, output):
-        in_time = _follow(child, output, watch, timeout_s, place.check, until=done)
+    watch, limit_s = Stopwatch(), min(timeout_s, place.left_s)
+    with _started(command, title, place) as (child, output, check):
+        in_time = _follow(child, output, watch, limit_s, check, until=done)
     output.end()
+    if not in_time and limit_s < timeout_s:
+        raise _out_of_time(title, place)
     if in_time and not done():
         how = how_it_ended(child.returncode)
-        raise StepFailed(title, f"ended before it answered: {how}")
+        hint = _way_out(command, child.returncode, place)
+        raise StepFailed(title, f"ended before it answered: {how}", hint=hint)
     return watch.seconds
+
+
+def _way_out(command: Command, code: int, place: Workplace) -> str:
+    """Return what the server would have to allow, where a command failed for that."""
+    if code == _NOT_FOUND and place.confinement.box:
+        return _UNSEEN
+    if any(_NO_PRIVILEGES in line for line in place.log.tail):
+        words = json.dumps(words_of(command), ensure_ascii=False)
+        return f"[steps] unconfined = [{words}]  in server.toml lets it"
+    return ""
+
+
+def _out_of_time(title: str, place: Workplace) -> StepFailed:
+    most = human_time(place.bounds.time_s)
+    return StepFailed(
+        title,
+        f"no time left; all commands together have {most}",
+        hint="[limits] steps_time  in server.toml",
+    )
 
 
 @contextlib.contextmanager
 def _started(
     command: Command, title: str, place: Workplace
-) -> Iterator[tuple["subprocess.Popen[bytes]", Output]]:
-    """Start a command for the body, which ends it; what it left behind is killed."""
-    argv = [*(confinement() if place.confined else ()), *argv_of(command)]
+) -> Iterator[tuple["subprocess.Popen[bytes]", Output, Callable[[], None]]]:
+    """Start a command for the body, which ends it; what it left behind is killed.
+
+    Yields:
+        The child, what it prints, and what has to be called now and then.
+    """
     place.log.forget_tail()
     output = Output(place.log, place.tell, place.mask)
-    with adopting_orphans():
+    with adopting_orphans() as adopted, contextlib.ExitStack() as stack:
         try:
-            child = process.start(
-                argv, env=place.environment, cwd=place.directory, own_session=True
-            )
+            child = stack.enter_context(started(command, place))
         except SystemFailed as error:
             raise StepFailed(title, error.message) from error
-        yield child, output
+        gauge = Gauge(title, place.bounds, adopted)
+
+        def check() -> None:
+            place.check()
+            gauge.look()
+
+        yield child, output, check
 
 
 def _follow(

@@ -5,18 +5,16 @@ import os
 import select
 import signal
 import subprocess
-from collections.abc import Mapping
-from pathlib import Path
 from typing import Final
 
-from gitdeploy.config import Command, Step
+from gitdeploy.config import Step
 from gitdeploy.errors import StepFailed, SystemFailed
+from gitdeploy.steps.place import Place, started
 from gitdeploy.steps.session import adopting_orphans, end_session
-from gitdeploy.system import process
 from gitdeploy.system.clock import Stopwatch
 from gitdeploy.system.terminal import human_time
 
-__all__ = ["argv_of", "how_it_ended", "what_tool_says"]
+__all__ = ["how_it_ended", "what_tool_says"]
 
 _PATIENCE_S: Final = 10.0
 _MOST_BYTES: Final = 4096
@@ -24,14 +22,7 @@ _READ_BYTES: Final = 65536
 _LOOK_S: Final = 0.1
 
 
-def argv_of(command: Command) -> list[str]:
-    """Return what starts a command of deploy.toml."""
-    return ["sh", "-euc", command] if isinstance(command, str) else list(command)
-
-
-def what_tool_says(
-    step: Step, *, directory: Path, environment: Mapping[str, str]
-) -> str:
+def what_tool_says(step: Step, place: Place) -> str:
     """Return what the step's tool prints to stdout, stripped, 4096 bytes at most.
 
     Raises:
@@ -40,14 +31,10 @@ def what_tool_says(
     """
     assert step.tool is not None
     try:
-        with adopting_orphans():
-            child = process.start(
-                argv_of(step.tool),
-                env=environment,
-                cwd=directory,
-                stderr=subprocess.DEVNULL,
-                own_session=True,
-            )
+        with (
+            adopting_orphans(),
+            started(step.tool, place, stderr=subprocess.DEVNULL) as child,
+        ):
             said = _hear(child)
     except SystemFailed as error:
         raise StepFailed(step.title, f"tool: {error.message}") from error

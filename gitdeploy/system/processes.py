@@ -14,13 +14,25 @@ from msgspec import Struct
 
 from gitdeploy.system import clock
 
-__all__ = ["Process", "all_are_seen", "ancestors", "running"]
+__all__ = [
+    "Process",
+    "all_are_seen",
+    "ancestors",
+    "descendants",
+    "running",
+    "threads_of_ours",
+]
 
 _TICKS_A_SECOND: Final = os.sysconf("SC_CLK_TCK")
 # Fields of /proc/PID/stat, counted from the one after the program's name.
 _PARENT: Final = 1
+_SPENT: Final = slice(11, 15)  # utime, stime; and of children that have ended
 _THREADS: Final = 17
 _STARTED: Final = 19
+# Words of /proc/PID/statm, in pages.
+_RESIDENT: Final = 1
+_SHARED: Final = 2
+_PAGE_BYTES: Final = os.sysconf("SC_PAGE_SIZE")
 # Words of `Uid:` in /proc/PID/status: real, effective, saved, of the file system.
 _FILES_BELONG_TO: Final = 4
 
@@ -65,6 +77,29 @@ class Process(Struct, frozen=True):
         """How many threads it has; 0: it has ended."""
         fields = self._fields()
         return int(fields[_THREADS]) if fields else 0
+
+    @property
+    def cpu_s(self) -> float:
+        """Processor time that it and its children that have ended took, in seconds."""
+        return sum(map(int, self._fields()[_SPENT])) / _TICKS_A_SECOND
+
+    @property
+    def memory_bytes(self) -> int:
+        """What of the memory it has for itself alone."""
+        with suppress(OSError):
+            pages = [int(word) for word in self._read("statm").split()]
+            return (pages[_RESIDENT] - pages[_SHARED]) * _PAGE_BYTES
+        return 0
+
+    @property
+    def children(self) -> list[int]:
+        """Whom it started, or was given."""
+        found: list[int] = []
+        with suppress(OSError):
+            for task in os.listdir(self._place("task")):
+                with suppress(OSError):
+                    found += map(int, self._read(f"task/{task}/children").split())
+        return found
 
     @property
     def started_s(self) -> float | None:
@@ -131,6 +166,21 @@ def running() -> Iterator[Process]:
     for name in os.listdir("/proc"):
         if name.isdecimal():
             yield Process(int(name))
+
+
+def descendants(pid: int) -> Iterator[Process]:
+    """Yield what a process started, and what that started, whoever of them lives."""
+    pending = Process(pid).children
+    while pending:
+        process = Process(pending.pop())
+        yield process
+        pending += process.children
+
+
+def threads_of_ours() -> int:
+    """Return how many threads our user has, as setrlimit(2) counts processes."""
+    us = os.geteuid()
+    return sum(process.threads for process in running() if process.owner == us)
 
 
 def ancestors() -> set[int]:

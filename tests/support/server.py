@@ -18,11 +18,21 @@ class Server:
         self.root = root
         self.target = target or root / "www"
 
-    def setup(self, app: str = "shop", *args: str) -> CompletedProcess[str]:
-        """Set an app up; `args` are more words for `gitdeploy setup`."""
+    def setup(
+        self, app: str = "shop", *args: str, confine: str = "off"
+    ) -> CompletedProcess[str]:
+        """Set an app up; `args` are more words for `gitdeploy setup`.
+
+        Its steps are not confined unless the test says so: most leave their marks
+        outside of the release, for the test to see.
+        """
         own = self.target != self.root / "www"
         target = ["--target", str(self.target)] if own else []
-        return self.gitdeploy("setup", app, *target, *args)
+        done = self.gitdeploy("setup", app, *target, *args)
+        toml = self.root / app / "server.toml"
+        if not toml.exists():
+            toml.write_text(f'[steps]\nconfine = "{confine}"\n')
+        return done
 
     def gitdeploy(
         self,

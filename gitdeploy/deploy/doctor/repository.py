@@ -47,7 +47,7 @@ def wiring_findings(app: App, *, gate: bool) -> Iterator[Finding]:
             means = _without(hook, gate=gate)
             yield Finding("hook-broken", f"{place} {said}", means, fix=_wire)
     have = app.repository.settings()
-    if changed := differing(have, settings(have)):
+    if changed := differing(have, settings(app)):
         means = "nobody yet: git does not treat a push as it should"
         if "core.hooksPath" in changed:
             means = _without("proc-receive", gate=gate)
@@ -116,7 +116,7 @@ def _gate_moved(app: App, *, gate: bool) -> Finding:
 
 
 def _wire(app: App, _report: Report) -> None:
-    wire(app.repository)
+    wire(app)
 
 
 def _lock(lock: GitLock, *, gate: bool) -> Finding:

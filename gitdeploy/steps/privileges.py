@@ -1,7 +1,7 @@
 """Commands run without the privileges by which root writes into read-only files.
 
 This keeps commands from accidents, not from malice: who may push may run anything as
-the same user.
+the same user. And without the ones that setuid programs, such as sudo, would give.
 """
 
 import os
@@ -9,33 +9,38 @@ from pathlib import Path
 from typing import Final
 
 from gitdeploy.errors import SystemFailed
+from gitdeploy.steps.programs import program
 from gitdeploy.system import process
 
-__all__ = ["can_confine", "confinement"]
+__all__ = ["can_be_unprivileged", "setpriv"]
 
 # Their numbers as in linux/capability.h; what each allows, in capabilities(7).
 _PRIVILEGES: Final = {"chown": 0, "dac_override": 1, "fowner": 3}
 _SETS: Final = ("CapInh", "CapPrm", "CapAmb")
-_PLACES: Final = ("/usr/bin", "/bin", "/usr/local/bin", "/run/current-system/sw/bin")
 _TRIAL_S: Final = 5.0
 
 
-def confinement() -> list[str]:
+def setpriv(*, unprivileged: bool = False, no_new: bool = False) -> list[str]:
     """Return what goes in front of a command's argv; nothing where nothing is needed.
+
+    Args:
+        unprivileged: Whether it shall not write into read-only files.
+        no_new: Whether what it executes gives it no privileges, for good.
 
     Source:
         setpriv(1) of util-linux. What is taken out of the bounding set and of the
         inheritable one does not come back, whatever the command executes.
     """
-    if not _privileged():
-        return []
-    less = ",".join(f"-{name}" for name in _PRIVILEGES)
-    return [_setpriv(), f"--bounding-set={less}", f"--inh-caps={less}", "--"]
+    words = ["--no-new-privs"] if no_new else []
+    if unprivileged and _privileged():
+        less = ",".join(f"-{name}" for name in _PRIVILEGES)
+        words += [f"--bounding-set={less}", f"--inh-caps={less}"]
+    return [program("setpriv"), *words, "--"] if words else []
 
 
-def can_confine() -> bool:
-    """Return whether `confinement` works here, by trying."""
-    prefix = confinement()
+def can_be_unprivileged() -> bool:
+    """Return whether that works here, by trying."""
+    prefix = setpriv(unprivileged=True)
     if not prefix:
         return True
     try:
@@ -55,8 +60,3 @@ def _privileged() -> bool:
     held = (line.partition(":\t") for line in lines)
     mask = sum(1 << number for number in _PRIVILEGES.values())
     return any(name in sets and int(value, 16) & mask for name, _, value in held)
-
-
-def _setpriv() -> str:
-    places = [f"{place}/setpriv" for place in _PLACES]
-    return next((path for path in places if os.access(path, os.X_OK)), places[0])

@@ -1,0 +1,146 @@
+"""What a command sees of the machine, where bubblewrap (bwrap(1)) can make it so.
+
+The system, read-only; its release, shared paths and a cache directory, to write; and
+nothing else: no home, no other app, no ledger, no links, no other process.
+"""
+
+import os
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from gitdeploy.errors import SystemFailed
+from gitdeploy.steps.programs import found
+from gitdeploy.system import process
+
+__all__ = ["Box", "why_no_box"]
+
+_SYSTEM: Final = (
+    *("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"),
+    *("/etc", "/opt", "/nix/store", "/run/current-system"),
+)
+_NAMES_OF_HOSTS: Final = ("/run/systemd/resolve", "/run/resolvconf")
+"""Where /etc/resolv.conf leads to on many machines."""
+
+_NAMESPACES: Final = ("ipc", "pid", "uts", "cgroup-try")
+# What root needs to install files for others; nothing that changes mounts or devices.
+_OF_ROOT: Final = ("FSETID", "KILL", "NET_BIND_SERVICE", "SETGID", "SETUID")
+_OVER_FILES: Final = ("CHOWN", "DAC_OVERRIDE", "FOWNER")
+_SETTINGS: Final = ("/proc/sys", "/proc/sysrq-trigger")
+_TRIAL_S: Final = 5.0
+_TMP: Final = "/tmp"  # noqa: S108 - inside, where nobody else is
+
+
+class Box(Struct, frozen=True):
+    """What a command may see and write; whatever is not named is not there for it."""
+
+    home: Path
+    """Where HOME is: it outlives releases, so that caches of packages do."""
+    tmp: Path
+    """Where on the server each command has a /tmp of its own, while it runs."""
+    readable: tuple[Path, ...] = ()
+    """What is there besides the system, if it exists."""
+    writable: tuple[Path, ...] = ()
+    """What may be written to, if it exists."""
+    hidden: tuple[Path, ...] = ()
+    """What is empty but for the places named here that lie in it."""
+    links: tuple[tuple[Path, str], ...] = ()
+    """Symbolic links that are there, and what they hold."""
+    network: bool = True
+    """Whether it is the network of the machine; else there is none."""
+
+    def also(self, *writable: Path) -> "Box":
+        """Return a box in which more may be written to."""
+        return replace(self, writable=(*self.writable, *writable))
+
+    def environment(self, given: Mapping[str, str]) -> dict[str, str]:
+        """Return the variables that a command has in it."""
+        return {**given, "HOME": str(self.home), "TMPDIR": _TMP}
+
+    def words(
+        self, directory: Path, tmp: Path, *, unprivileged: bool = False
+    ) -> list[str]:
+        """Return what goes in front of a command's argv.
+
+        Args:
+            directory: Where the command runs; it is there by one of the places.
+            tmp: What is its /tmp.
+            unprivileged: Whether it shall not write into read-only files, as root.
+        """
+        return [
+            *_confined(network=self.network, unprivileged=unprivileged),
+            *("--bind", str(tmp), _TMP, "--symlink", "../tmp", "/var/tmp"),  # noqa: S108
+            *self._places(),
+            *("--chdir", str(directory), "--"),
+        ]
+
+    def _places(self) -> Iterator[str]:
+        """Yield what is mounted; what lies within another comes after it."""
+        hosts = _NAMES_OF_HOSTS if self.network else ()
+        kinds = dict.fromkeys(self.hidden, "--tmpfs")
+        kinds |= dict.fromkeys((*map(Path, hosts), *self.readable), "--ro-bind")
+        kinds |= dict.fromkeys((*self.writable, self.home), "--bind")
+        for path, kind in sorted(kinds.items()):
+            if kind == "--tmpfs":
+                yield from (kind, str(path))
+            elif path.exists():
+                yield from (kind, str(path), str(path))
+        for link, target in self.links:
+            yield from ("--symlink", target, str(link))
+
+
+@cache
+def why_no_box() -> str:
+    """Return why commands cannot be confined here, by trying; empty: they can."""
+    if found("bwrap") is None:
+        return "bubblewrap is not installed"
+    try:
+        argv = [*_confined(network=False), "--", "/bin/true"]
+        process.run(argv, env={}, timeout_s=_TRIAL_S)
+    except SystemFailed as error:
+        return f"bubblewrap does not work here: {error.message}"
+    return ""
+
+
+def _confined(*, network: bool, unprivileged: bool = False) -> list[str]:
+    bwrap = found("bwrap")
+    assert bwrap is not None
+    unshared = [*_NAMESPACES, *(() if network else ("net",))]
+    return [
+        bwrap,
+        *(f"--unshare-{name}" for name in unshared),
+        "--die-with-parent",
+        *_rights(() if unprivileged else _OVER_FILES),
+        *_system(),
+        *("--proc", "/proc", "--dev", "/dev"),
+        *_kernel(),
+    ]
+
+
+def _rights(over_files: tuple[str, ...]) -> Iterator[str]:
+    """Yield what a command keeps of our rights: none that reach outside."""
+    if os.geteuid() != 0:
+        yield "--unshare-user"
+        return
+    yield from ("--cap-drop", "ALL")
+    for name in (*_OF_ROOT, *over_files):
+        yield from ("--cap-add", f"CAP_{name}")
+
+
+def _kernel() -> Iterator[str]:
+    """Yield what keeps root from the kernel's settings, which no capability guards."""
+    if os.geteuid() == 0:
+        for path in _SETTINGS:
+            yield from ("--ro-bind-try", path, path)
+
+
+def _system() -> Iterator[str]:
+    for path in map(Path, _SYSTEM):
+        if path.is_symlink():
+            yield from ("--symlink", os.readlink(path), str(path))
+        elif path.is_dir():
+            yield from ("--ro-bind", str(path), str(path))

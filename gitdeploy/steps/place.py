@@ -1,0 +1,121 @@
+"""Where and as what a command runs, what holds it there, and how it is started."""
+
+import contextlib
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Self
+
+from msgspec import Struct, field
+from msgspec.structs import replace
+
+from gitdeploy.config import Command
+from gitdeploy.steps.bounds import Bounds
+from gitdeploy.steps.box import Box
+from gitdeploy.steps.privileges import setpriv
+from gitdeploy.system import process
+from gitdeploy.system.clock import Stopwatch
+from gitdeploy.system.scratch import scratch_directory
+
+__all__ = ["Confinement", "Place", "started", "words_of"]
+
+
+class Confinement(Struct, frozen=True):
+    """What holds the commands of a release back."""
+
+    box: Box | None = None
+    """What they may see and write; None: what the server's user does."""
+    no_new_privileges: bool = False
+    """Whether setuid programs, such as sudo, give them nothing."""
+    free: frozenset[str] = frozenset()
+    """Commands that are not held, as `words_of` has them."""
+    free_environment: Mapping[str, str] = field(default_factory=dict)
+    """All of those commands' environment: nothing of it is a pusher's to say."""
+
+
+class Place(Struct, frozen=True):
+    """Where and as what the commands of a release run."""
+
+    directory: Path
+    """Where they run."""
+    environment: Mapping[str, str]
+    """All of their environment."""
+    confinement: Confinement = field(default_factory=Confinement)
+    """What they may see, and do."""
+    bounds: Bounds = Bounds()
+    """How much they may use."""
+    unprivileged: bool = False
+    """Whether they run without the privilege to write into files that are read-only;
+    `can_be_unprivileged` has said that this works."""
+    running: Stopwatch = field(default_factory=Stopwatch)
+    """Runs since the first of them began."""
+
+    @property
+    def left_s(self) -> float:
+        """How many seconds all commands together have left."""
+        return max(self.bounds.time_s - self.running.seconds, 0.0)
+
+    def also_writable(self, *places: Path) -> Self:
+        """Return this place, where commands may write to more."""
+        box = self.confinement.box
+        if box is None:
+            return self
+        return replace(
+            self, confinement=replace(self.confinement, box=box.also(*places))
+        )
+
+
+def _argv_of(command: Command) -> list[str]:
+    """Return what starts a command of deploy.toml."""
+    return ["sh", "-euc", command] if isinstance(command, str) else list(command)
+
+
+def words_of(command: Command) -> str:
+    """Return a command as one line, as the server's own file names it."""
+    if isinstance(command, str):
+        return command.strip()
+    import shlex
+
+    return shlex.join(command)
+
+
+@contextlib.contextmanager
+def started(
+    command: Command, place: Place, *, stderr: int = subprocess.STDOUT
+) -> Iterator["subprocess.Popen[bytes]"]:
+    """Start a command for the body, which ends it.
+
+    Args:
+        command: As deploy.toml has it.
+        place: Where, and what holds it.
+        stderr: As for `process.start`.
+
+    Raises:
+        SystemFailed: It cannot be started.
+    """
+    confinement, box = place.confinement, place.confinement.box
+    is_free = words_of(command) in confinement.free
+    with contextlib.ExitStack() as stack:
+        environment, prefix = place.environment, list[str]()
+        if is_free:
+            environment = confinement.free_environment
+        elif box:
+            tmp = stack.enter_context(scratch_directory(box.tmp))
+            environment = box.environment(environment)
+            prefix = box.words(place.directory, tmp, unprivileged=place.unprivileged)
+        yield process.start(
+            [*prefix, *_held(place, is_free=is_free), *_argv_of(command)],
+            env=environment,
+            cwd=place.directory,
+            stderr=stderr,
+            own_session=True,
+        )
+
+
+def _held(place: Place, *, is_free: bool) -> Sequence[str]:
+    boxed = place.confinement.box is not None and not is_free
+    bounds = place.bounds.words(boxed=boxed)
+    if boxed:
+        return bounds
+    no_new = place.confinement.no_new_privileges and not is_free
+    return [*bounds, *setpriv(unprivileged=place.unprivileged, no_new=no_new)]
