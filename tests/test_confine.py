@@ -450,7 +450,7 @@ def test_sudo_that_is_held_is_explained(ordinary: Place) -> None:
 HOGS = {
     "memory": (
         "memory_bytes = '200MiB'",
-        "head -c 900M /dev/zero | tail | wc -c > size; test $(cat size) -gt 9 || exit 9",
+        "head -c 900M /dev/zero | tail | wc -c > n; test $(cat n) -gt 9 || exit 9",
         ("of memory; the limit is 200.0 MiB", "step failed: exit 9"),
     ),
     "memory of many": (

@@ -253,6 +253,26 @@ def test_a_lock_holds_people_but_for_those_who_may_override_it(place, tmp_path):
         assert code_and_words(place, "root", "unlock shop")[0] == 0
 
 
+def test_a_push_that_sends_too_much_is_refused_with_the_limit(place, tmp_path):
+    """At once: git stops receiving, and keeps nothing of it."""
+    toml = place.server.root / "shop/server.toml"
+    before = toml.read_text()
+    objects = place.server.git("count-objects", "-v").stdout
+    try:
+        toml.write_text(f'{before}[limits]\npack_bytes = "1MiB"\n')
+        work = place.clone("root", tmp_path / "large")
+        work.write("noise", os.urandom(3 * 2**20).hex())
+        work.commit("large")
+        refs = place.server.refs()
+        push = work.push("main", "--force")
+        assert push.code == 1
+        assert "pack exceeds maximum allowed size (1024.00 KiB)" in push.output
+        assert place.server.refs() == refs
+        assert place.server.git("count-objects", "-v").stdout == objects
+    finally:
+        toml.write_text(before)
+
+
 def test_reading_takes_the_right_to_read(place, tmp_path):
     for person, code in (("cy", 0), ("dan", 0), ("eve", 128)):
         work = place.clone(person, tmp_path / person)

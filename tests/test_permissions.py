@@ -2,6 +2,7 @@
 
 import os
 import stat
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -9,6 +10,7 @@ from subprocess import CompletedProcess
 import pytest
 from support import process
 from support.git import REMOTE, Work
+from support.ordinary import give, ordinary_user
 from support.server import Server
 from support.tools import needs
 
@@ -90,3 +92,34 @@ def _push(ada: Work) -> CompletedProcess[str]:
         return process.run(*push, cwd=ada.path, check=False)
     bound = (needs("setpriv"), f"--bounding-set={POWERS}", f"--inh-caps={POWERS}")
     return process.run(*bound, *push, cwd=ada.path, check=False)
+
+
+def test_another_user_of_the_machine_deploys_by_a_key_alone() -> None:
+    """Also where the files let them in, and their git trusts the repository."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can be somebody else")
+    with tempfile.TemporaryDirectory(prefix="gitdeploy-test-") as name:
+        world = Path(name)
+        world.chmod(0o755)
+        home = world / "home"
+        home.mkdir()
+        (home / ".gitconfig").write_text("[safe]\n\tdirectory = *\n")
+        work = Work.create(world / "work")
+        work.commit("one", a="one")
+        give(world)
+        server = Server(world / "server")
+        server.setup("shop")
+        for folder, folders, names in os.walk(server.root):
+            for each in (".", *folders, *names):
+                path = Path(folder, each)
+                if not path.is_symlink():
+                    path.chmod(0o777)
+        other = ordinary_user(world)
+        push = ("git", "push", server.url(), "HEAD:refs/heads/main")
+        environment = {"HOME": str(home), "GIT_CONFIG_GLOBAL": f"{home}/.gitconfig"}
+        done = process.run(*other, *push, cwd=work.path, env=environment, check=False)
+        assert done.returncode == 1, done.stderr
+        words = " ".join(done.stderr.replace("remote:", "").split())
+        assert "shop belongs to root, and this is nobody; others push with a" in words
+        assert server.refs() == {}
+        assert server.link("shop-staging") == server.root / "shop/empty"

@@ -75,7 +75,7 @@ def command(  # noqa: PLR0913 - the words of the verb
     They are in its shared .env.
 
     `set KEY` without a value reads it from the standard input, so that it stands in
-    no shell history. Values are shown with --show only.
+    no shell history and in no list of processes. Values are shown with --show only.
     """
     with opened(root, app) as opened_app:
         shared = opened_app.layout.shared

@@ -19,7 +19,7 @@ from gitdeploy.deploy.workplace import workplace
 from gitdeploy.errors import ReleaseFailed, StepFailed, Unhealthy
 from gitdeploy.model import Release
 from gitdeploy.probe import ask_until_healthy
-from gitdeploy.steps import Workplace, run_step
+from gitdeploy.steps import Mask, Workplace, run_step
 from gitdeploy.system.clock import Stopwatch
 
 __all__ = ["activate", "deactivate"]
@@ -58,7 +58,7 @@ def activate(app: App, release: Release, wanted: Wanted, report: Report) -> None
         if health and shows_a_page(app, chain):
             report.line("health", "not asked: maintenance is on")
         elif health:
-            _see_healthy(health, report)
+            _see_healthy(health, place.mask, report)
 
 
 def deactivate(
@@ -123,9 +123,9 @@ def _run(step: Activation, place: Workplace, limit_s: float, report: Report) -> 
     report.end(seconds)
 
 
-def _see_healthy(health: Health, report: Report) -> None:
+def _see_healthy(health: Health, mask: Mask, report: Report) -> None:
     watch = Stopwatch()
     heard = ask_until_healthy(health, stop=lambda: False)
     if not heard.right:
-        raise Unhealthy(f"health: {health.url}: {heard.words}")
+        raise Unhealthy(f"health: {health.url}: {mask(heard.words)}")
     report.line("health", f"{health.url}  {heard.words}", watch.seconds)

@@ -128,7 +128,7 @@ def answers(
             timeout_s=one.within_s + _LATE_S,
             done=asked.is_done,
         )
-    return asked.heard
+    return replace(asked.heard, words=place.mask(asked.heard.words))
 
 
 def _run(one: Check, place: Workplace, report: Report) -> None:

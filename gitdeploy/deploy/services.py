@@ -95,7 +95,7 @@ def _restart(
         for line in error.tail:
             report.output(mask(line))
         failed = ReleaseFailed(
-            f"service {service.name} failed: {error.message}",
+            f"service {service.name} failed: {mask(error.message)}",
             hint=f"gitdeploy service status {app.name}",
         )
         raise failed from error

@@ -8,6 +8,7 @@ known, and goes on with whoever comes next (`watch_in_background`).
 import os
 import time
 from contextlib import suppress
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from msgspec.structs import replace
@@ -23,7 +24,7 @@ from gitdeploy.deploy.recover import locked
 from gitdeploy.deploy.release_log import log_open
 from gitdeploy.deploy.report import Report
 from gitdeploy.deploy.roll import take_off
-from gitdeploy.deploy.workplace import workplace
+from gitdeploy.deploy.workplace import mask_of, workplace
 from gitdeploy.errors import GitdeployError, ReleaseFailed
 from gitdeploy.model import ChainName, Entry, Watch
 from gitdeploy.probe import ask
@@ -79,7 +80,8 @@ class _Watcher:
                 self._unhealthy = self._unhealthy or Stopwatch()
                 too_long = self._unhealthy.seconds >= health.within_s
                 if too_long and not self._told:
-                    self._act(health, f"{health.url}: {heard.words}")
+                    words = mask_of(self._shared)(heard.words)
+                    self._act(health, f"{health.url}: {words}")
             time.sleep(health.every_s)
 
     def _to_ask(self) -> Health | None:
@@ -94,6 +96,13 @@ class _Watcher:
             if health is None:
                 _end(app, self._chain, watch)
             return health
+
+    @property
+    def _shared(self) -> Path:
+        """Where the secrets are of what is watched."""
+        assert self._wanted is not None
+        scope = self._wanted.config.shared.scope
+        return self._app.layout.shared_of(scope, self._chain)
 
     def _is_hidden(self) -> bool:
         """Return whether a page is what answers, instead of what is watched."""

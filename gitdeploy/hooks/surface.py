@@ -7,7 +7,9 @@ from pathlib import Path
 from gitdeploy.deploy.app import App
 from gitdeploy.deploy.report import Report
 from gitdeploy.door import acting_key, acting_name, surroundings
+from gitdeploy.errors import AccessDenied
 from gitdeploy.system.client import Client
+from gitdeploy.system.disk import user_name
 from gitdeploy.system.lifeline import Lifeline
 
 __all__ = ["app_here", "report_to_pusher"]
@@ -18,16 +20,35 @@ def app_here(environ: Mapping[str, str]) -> App:
 
     Raises:
         UsageError: The repository is not one that `gitdeploy setup` made.
+        AccessDenied: Another user of the machine pushes, and not with a key.
     """
     repository = Path(environ.get("GIT_DIR", ".")).resolve()
     name = repository.name.removesuffix(".git")
-    return App.open(
+    app = App.open(
         repository.parent,
         name,
         surroundings(environ),
         acting_name(environ),
         acting_key(environ),
     )
+    if app.key is None:
+        _check_is_ours(app)
+    return app
+
+
+def _check_is_ours(app: App) -> None:
+    """Say nothing if we are whom the app belongs to: nobody asks for rights then.
+
+    Raises:
+        AccessDenied: We are somebody else, whom the files happen to let in.
+    """
+    owner, us = app.layout.home.stat().st_uid, os.geteuid()
+    if us not in (0, owner):
+        raise AccessDenied(
+            f"{app.name} belongs to {user_name(owner)}, and this is {user_name(us)};"
+            " others push with a key of theirs",
+            hint="gitdeploy key add NAME FILE  # on the server",
+        )
 
 
 def report_to_pusher() -> Report:

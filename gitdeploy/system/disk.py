@@ -7,7 +7,7 @@ import stat
 import sys
 from pathlib import Path
 
-__all__ = ["blamed", "block_bytes", "check_writable", "held_by", "room"]
+__all__ = ["blamed", "block_bytes", "check_writable", "held_by", "room", "user_name"]
 
 
 def blamed(error: Exception) -> str:
@@ -33,14 +33,15 @@ def _whose(path: Path) -> str:
         status = os.lstat(there)
     except OSError:  # it cannot even be looked at
         return ""
-    mode = stat.S_IMODE(status.st_mode)
+    mode, owner = stat.S_IMODE(status.st_mode), user_name(status.st_uid)
     return (
-        f"; {there.name} belongs to {_user(status.st_uid)}, mode {mode:o}, and we are"
-        f" {_user(os.geteuid())}"
+        f"; {there.name} belongs to {owner}, mode {mode:o}, and we are"
+        f" {user_name(os.geteuid())}"
     )
 
 
-def _user(uid: int) -> str:
+def user_name(uid: int) -> str:
+    """Return what a user is called; by the number where there is no name."""
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
