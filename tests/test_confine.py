@@ -434,6 +434,14 @@ def test_what_has_to_be_confined_is_refused_where_it_cannot_be(place: Place) -> 
     assert len(place.json("releases", "shop")["releases"]) == releases
     assert place.json("status", "shop")["steps"]["confined_by"] == "refused"
     assert place.push("", page="3", script="").code == 0  # it has no commands
+    doctor = place.gitdeploy("doctor", "shop")
+    assert doctor.returncode == 4
+    assert "every push that has commands is refused" in doctor.stdout
+    assert "apt-get install bubblewrap" in doctor.stdout
+    place.server_toml("")
+    doctor = place.gitdeploy("doctor", "shop")
+    assert doctor.returncode == 0, doctor.stdout
+    assert "who may stage can read what the server's user can" in doctor.stdout
 
 
 def test_sudo_that_is_held_is_explained(ordinary: Place) -> None:

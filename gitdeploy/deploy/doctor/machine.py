@@ -1,9 +1,10 @@
-"""What the machine may soon lack; only ever notes."""
+"""What the machine lacks, or soon may."""
 
 from collections.abc import Iterator
 from typing import Final
 
 from gitdeploy.deploy.app import App
+from gitdeploy.deploy.confining import means_of
 from gitdeploy.deploy.doctor.finding import Finding
 from gitdeploy.deploy.receiving import GATE_FROM, git_version
 from gitdeploy.system import disk
@@ -17,7 +18,7 @@ _SOUND_GIT: Final = (2, 39, 5)
 
 
 def findings(app: App) -> Iterator[Finding]:
-    """Yield notes about the disk and about git."""
+    """Yield what there is to say of the disk, of git, and of bubblewrap."""
     for path in (app.layout.home, app.layout.repository):
         if path.is_dir() and (short := little_room(*disk.room(path))):
             yield Finding(
@@ -39,6 +40,24 @@ def findings(app: App) -> Iterator[Finding]:
             "apt-get install git",
             severity="note",
         )
+    yield from _unconfined(app)
+
+
+def _unconfined(app: App) -> Iterator[Finding]:
+    """Yield that nothing confines commands, where the server would like it."""
+    means, why = means_of(app)
+    if means != "kernel":
+        return
+    needed = app.server.steps.confine == "require"
+    yield Finding(
+        "commands-are-not-confined",
+        f"nothing confines the commands of deploy.toml: {why}",
+        "every push that has commands is refused"
+        if needed
+        else "who may stage can read what the server's user can, other apps too",
+        "apt-get install bubblewrap",
+        severity="trouble" if needed else "note",
+    )
 
 
 def little_room(free_bytes: int, free_inodes: int) -> str:
