@@ -1,6 +1,7 @@
 """The pages of docs/recipes, done as they say: files, servers, commands, claims."""
 
 import getpass
+import json
 import os
 import re
 import sys
@@ -214,24 +215,38 @@ class Machine:
     def _prepare(self) -> None:
         """Make a home that knows git's remote and where packages come from."""
         programs = self.home / "bin"
-        for directory in (self.work, programs, self.home / ".config/pip"):
+        for directory in (self.work, programs):
             directory.mkdir(parents=True)
         python = Path(sys.executable)
         (programs / "python3").symlink_to(python.resolve())
         (programs / "gitdeploy").symlink_to(python.parent / "gitdeploy")
         self._env["PATH"] = f"{programs}:{os.environ['PATH']}"
-        (self.home / ".config/pip/pip.conf").write_text(
-            f"[global]\nno-index = true\nfind-links = {PACKAGES}/wheels\n"
-            "disable-pip-version-check = true\n"
-        )
-        (self.home / ".npmrc").write_text(
-            f"cache={PACKAGES}/npm\noffline=true\nupdate-notifier=false\n"
-        )
+        for home in (self.home, self._confined(programs)):
+            (home / ".config/pip").mkdir(parents=True, exist_ok=True)
+            (home / ".config/pip/pip.conf").write_text(
+                f"[global]\nno-index = true\nfind-links = {PACKAGES}/wheels\n"
+                "disable-pip-version-check = true\n"
+            )
+            (home / ".npmrc").write_text(
+                f"cache={PACKAGES}/npm\noffline=true\nupdate-notifier=false\n"
+            )
         self.run(
             "git config --global init.defaultBranch main\n"
             f'git config --global url."{self.home}/".insteadOf deploy@example.org:\n'
             "git init --quiet"
         )
+
+    def _confined(self, programs: Path) -> Path:
+        """Let confined steps see those packages; return what HOME is for them."""
+        shop = self.home / "gitdeploy/shop"
+        (shop / "cache").mkdir(parents=True, mode=0o700)
+        seen = [str(path) for path in (PACKAGES, programs, sys.base_prefix)]
+        writable = [f"{PACKAGES}/npm"]
+        (shop / "server.toml").write_text(
+            f"[steps]\nreadable = {json.dumps(seen)}\n"
+            f"writable = {json.dumps(writable)}\n"
+        )
+        return shop / "cache"
 
 
 @contextmanager
