@@ -90,6 +90,26 @@ class Git:
             timeout_s=timeout_s,
         )
 
+    def ended(
+        self,
+        *arguments: str,
+        config: Sequence[str] = (),
+        environment: Mapping[str, str] | None = None,
+        timeout_s: float | None = None,
+    ) -> process.Ended:
+        """Run git as by a call, and return all that came of it, a no as well.
+
+        Raises:
+            TookTooLong: It was killed.
+        """
+        return process.ended(
+            _argv(arguments, config),
+            env={**self._environment, **(environment or {})},
+            cwd=self.directory,
+            keeps=self._keeps(),
+            timeout_s=timeout_s,
+        )
+
     def start(self, *arguments: str) -> "subprocess.Popen[bytes]":
         """Start git with a pipe on each side, to be asked many things."""
         return process.start(
