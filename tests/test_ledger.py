@@ -139,13 +139,26 @@ def written_by_version_3(path):
     written_by_version_2(path)
     with closing(sqlite3.connect(path)) as file:
         file.executescript(f"{schema.FROM_VERSION_2}{schema.INDICES}")
-        for column in ("deployment DROP COLUMN key", "deployment DROP COLUMN overrode"):
-            file.execute(f"ALTER TABLE {column}")
+        for column in ("key", "overrode", "signer", "certificate"):
+            file.execute(f"ALTER TABLE deployment DROP COLUMN {column}")
         file.execute("PRAGMA user_version = 3")
 
 
+def written_by_version_4(path):
+    written_by_version_3(path)
+    with closing(sqlite3.connect(path)) as file:
+        file.executescript(schema.FROM_VERSION_3)
+        file.execute("PRAGMA user_version = 4")
+
+
 EARLIER_VERSIONS = pytest.mark.parametrize(
-    "written", [written_by_version_1, written_by_version_2, written_by_version_3]
+    "written",
+    [
+        written_by_version_1,
+        written_by_version_2,
+        written_by_version_3,
+        written_by_version_4,
+    ],
 )
 
 
