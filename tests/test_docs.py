@@ -17,6 +17,7 @@ from gitdeploy.config import (
     parse,
     parse_server,
 )
+from gitdeploy.config.signed import Signed
 from gitdeploy.deploy.push import OPTIONS
 
 SOURCE = Path(__file__).resolve().parent.parent
@@ -45,7 +46,7 @@ def test_the_readme_shows_a_deploy_toml_that_is_one() -> None:
 def test_the_readme_shows_every_key_of_server_toml_with_its_default() -> None:
     _, toml, _ = TOML_BLOCKS
     assert parse_server(toml.encode(), where="README.md") == ServerConfig()
-    for table in (Limits, Submodules, Notify):
+    for table in (Limits, Signed, Submodules, Notify):
         for key in set(table.__struct_fields__) - {"webhook"}:
             assert re.search(rf"^{key} *=", toml, re.MULTILINE), key
 

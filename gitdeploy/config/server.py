@@ -7,6 +7,7 @@ from msgspec import Meta
 from gitdeploy.config.access import Access
 from gitdeploy.config.notify import Notify
 from gitdeploy.config.reading import Table, read
+from gitdeploy.config.signed import Signed
 from gitdeploy.config.values import Size
 from gitdeploy.config.windows import Windows
 
@@ -57,6 +58,8 @@ class ServerConfig(Table, frozen=True, kw_only=True):
     """Who is told what became of a deployment."""
     windows: Windows = Windows()
     """When pushes may move a chain."""
+    signed: Signed = Signed()
+    """What has to be signed, and by whom."""
     access: Access = Access()
     """Who may do what with this app, beside what access.toml grants."""
 

@@ -90,12 +90,23 @@ def gather(app: App, source: Source, *, rebuild: bool = False) -> Facts:
         content = _content(position, ready=bool(ready))
     return replace(
         facts,
+        signed=app.server.signed.of(chain_name),
+        unsigned=_unsigned(app, source, chain_name),
         closed=closed(app, chain_name),
         content=content,
         position=position,
         live_by_this_ref=chain.head is not None and chain.head.ref == update.ref,
         behind=max(len(chain.entries) - 1, 0),
     )
+
+
+def _unsigned(app: App, source: Source, chain: ChainName) -> str:
+    """Return why the signature that a chain wants does not hold; empty: it does."""
+    if app.server.signed.of(chain) == "no" or source.commit is None:
+        return ""
+    from gitdeploy.deploy.signing import objection
+
+    return objection(app, source, chain)
 
 
 def closed(app: App, chain: ChainName) -> str:
