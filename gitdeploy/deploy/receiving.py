@@ -1,5 +1,6 @@
 """How git is told to ask us: the hooks and settings of an app's repository."""
 
+import os
 from collections.abc import Mapping
 from typing import Final
 
@@ -24,6 +25,8 @@ GATE_FROM: Final = (2, 29)
 """The first git that has proc-receive."""
 
 _PUSH_LIMIT: Final = "receive.maxInputSize"
+_NONCE_SEED: Final = "receive.certNonceSeed"  # with one, git takes push --signed
+_SEED_BYTES: Final = 32
 
 # Findings of fsck that old, honest repositories have; they harm nobody here.
 HARMLESS: Final = (
@@ -48,6 +51,7 @@ _SETTINGS: Final = {
     "core.fsyncMethod": "fsync",
     "core.logAllRefUpdates": "always",
     "gc.auto": "0",
+    "gpg.ssh.allowedSignersFile": "../allowed_signers",  # git is in the repository
     "receive.advertisePushOptions": "true",
     "receive.autogc": "false",
     "receive.denyDeletes": "false",  # the rule book decides, for tags as well
@@ -87,11 +91,14 @@ def set_gate(repository: Repository, *, closed: bool) -> list[str]:
 def settings(have: Mapping[str, str]) -> dict[str, str]:
     """Return what a repository shall have; how large a push may be is kept.
 
+    So is the secret by which git knows that a push certificate was made for it.
+
     Args:
         have: What it has, names in lower case.
     """
     limit = have.get(_PUSH_LIMIT.lower()) or "2g"
-    return {**_SETTINGS, _PUSH_LIMIT: limit}
+    seed = have.get(_NONCE_SEED.lower()) or os.urandom(_SEED_BYTES).hex()
+    return {**_SETTINGS, _PUSH_LIMIT: limit, _NONCE_SEED: seed}
 
 
 def git_version(surroundings: Surroundings) -> tuple[int, ...]:
