@@ -12,6 +12,8 @@ from support.signing import PEOPLE, Keys, Pgp, Place, pgp_keys
 
 ACCESS = '[[grant]]\nto = ["ada"]\nmay = ["stage", "release"]\n'
 
+STORES = '[refs]\nother = "store"\n'
+
 
 @pytest.fixture(scope="module")
 def keys(tmp_path_factory: pytest.TempPathFactory) -> Keys:
@@ -163,6 +165,20 @@ def test_an_older_signed_tag_cannot_be_replayed_under_a_new_name(place):
     assert place.reason("v1:refs/tags/v9", ref="v9") == said
     assert place.work.push(":v1").code == 0
     assert place.reason("v1:refs/tags/v9", ref="v9") == said
+
+
+def test_a_signed_tag_stands_for_the_very_commit_that_was_signed(place):
+    """Not for one that somebody pushed to replace it (git-replace(1))."""
+    work = place.work
+    work.commit("good", **{"index.html": "good", "deploy.toml": STORES})
+    good = work.head
+    place.tag("v1", "ada")
+    work.commit("evil", **{"index.html": "evil"})
+    assert work.push(f"main:refs/replace/{good}").code == 0
+    assert place.reason("v1") == ""
+    live = place.server.link("shop-prod-1")
+    assert live
+    assert (live / "index.html").read_text() == "good"
 
 
 def test_whose_signature_counts_is_said_for_each_app(place):

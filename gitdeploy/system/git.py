@@ -55,6 +55,7 @@ class Git:
             "GIT_CONFIG_NOSYSTEM": "1",
             "GIT_CONFIG_GLOBAL": os.devnull,
             "GIT_ATTR_NOSYSTEM": "1",
+            "GIT_NO_REPLACE_OBJECTS": "1",  # anybody may push refs/replace/*, stored
             "GIT_TERMINAL_PROMPT": "0",
             "GIT_COMMITTER_NAME": surroundings.user,
             "GIT_COMMITTER_EMAIL": f"{surroundings.user}@localhost",
