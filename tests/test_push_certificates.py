@@ -2,13 +2,14 @@
 
 import os
 import sqlite3
+import sys
 from contextlib import closing
 
 import pytest
 from support import process
 from support.git import Push, Work
 from support.server import Server
-from support.signing import PEOPLE, Keys, Place
+from support.signing import PEOPLE, Keys, Place, pgp_keys
 
 from gitdeploy.deploy.app import App
 from gitdeploy.deploy.certificate import Sent, record
@@ -100,6 +101,36 @@ def test_without_a_certificate_nothing_is_said_of_it(place):
     push = place.work.push("main")
     assert told(push) == ""
     assert place.server.history()[0]["certificate"] is None
+
+
+def test_over_ssh_a_certificate_by_pgp_is_verified_by_the_keys_of_the_root(
+    place, tmp_path
+):
+    """And not by those of the server's user; it is recorded with who pushed it."""
+    words = f"--root={place.server.root} --key={place.keys.fingerprint('ben')} ben"
+    ssh = tmp_path / "ssh"
+    ssh.write_text(
+        "#!/bin/sh\n"
+        "for last; do :; done\n"
+        'export SSH_ORIGINAL_COMMAND="$last"\n'
+        f"exec {sys.executable} -I -m gitdeploy.forced_command {words}\n"
+    )
+    ssh.chmod(0o755)
+    (place.server.root / "access.toml").write_text(
+        '[[grant]]\nto = ["ben"]\nmay = ["stage"]\n'
+    )
+    place.work.connect("ssh://deploy@example.org/shop", ssh_command=str(ssh))
+    place.work.git("config", "ssh.variant", "simple")
+    with pgp_keys(good="never") as pgp:
+        pgp.export(place.keyring, "good")
+        pgp.signing(place.work, "good")
+        place.work.commit("two", **{"index.html": "two"})
+        push = place.work.push("--signed=yes", "main")
+    assert push.code == 0, push.output
+    assert told(push) == "by good <good@example.org>, recorded"
+    event = place.server.history()[0]
+    assert event["by"] == "ben"
+    assert event["certificate"]["signer"].startswith("good <good@example.org> ")
 
 
 def test_only_what_was_accepted_has_the_certificate(place):
