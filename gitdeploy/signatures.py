@@ -309,8 +309,7 @@ def _as_file(data: bytes) -> Iterator[tuple[int, str]]:
     """Give data a path for one child, which must have the descriptor; on no disk."""
     descriptor = os.memfd_create("signature")
     try:
-        with open(os.dup(descriptor), "wb") as file:
-            file.write(data)
+        os.write(descriptor, data)  # memory takes it whole
         yield descriptor, f"/proc/self/fd/{descriptor}"
     finally:
         os.close(descriptor)

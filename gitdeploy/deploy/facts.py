@@ -67,7 +67,7 @@ def read_source(app: App, ref: str, commit: str) -> Source:
 
 def gather(app: App, source: Source, *, rebuild: bool = False) -> Facts:
     """Return all that the rule book may know; true as long as the lock is held."""
-    update, chain_name = source.update, source.chain
+    update = source.update
     facts = Facts(
         update=update,
         kind=source.kind,
@@ -80,22 +80,25 @@ def gather(app: App, source: Source, *, rebuild: bool = False) -> Facts:
         rights=app.rights,
         still_followed=not update.deletes or _still_followed(app, source),
     )
-    if chain_name is None:
-        return facts
-    chain = app.ledger.chains.read(chain_name)
+    return _on_chain(app, source, source.chain, facts) if source.chain else facts
+
+
+def _on_chain(app: App, source: Source, name: ChainName, facts: Facts) -> Facts:
+    """Return facts with what is known of the chain that an update would move."""
+    chain = app.ledger.chains.read(name)
     content = position = None
     if source.tree:
-        ready = {r.number for r in app.ready_with(content_id(source, chain_name))}
+        ready = {r.number for r in app.ready_with(content_id(source, name))}
         position = chain.position_of(ready)
         content = _content(position, ready=bool(ready))
     return replace(
         facts,
-        signed=app.server.signed.of(chain_name),
-        unsigned=_unsigned(app, source, chain_name),
-        closed=closed(app, chain_name),
+        signed=app.server.signed.of(name),
+        unsigned=_unsigned(app, source, name),
+        closed=closed(app, name),
         content=content,
         position=position,
-        live_by_this_ref=chain.head is not None and chain.head.ref == update.ref,
+        live_by_this_ref=chain.head is not None and chain.head.ref == source.update.ref,
         behind=max(len(chain.entries) - 1, 0),
     )
 

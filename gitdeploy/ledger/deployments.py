@@ -83,19 +83,9 @@ class Deployments:
         """Return a new event that has begun."""
         id_ = self._database.execute(
             "INSERT INTO deployment"
-            ' (action, chain, ref, old, new, state, "by", started, key,'
-            " overrode, signer)"
-            " VALUES (?, ?, ?, ?, ?, 'begun', ?, ?, ?, ?, ?)",
-            action,
-            chain,
-            ref,
-            old,
-            new,
-            by,
-            started,
-            key,
-            overrode,
-            signer,
+            ' (action, chain, ref, old, new, "by", started, key, overrode, signer,'
+            " state) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'begun')",
+            *(action, chain, ref, old, new, by, started, key, overrode, signer),
         )
         return self.get(id_)
 
