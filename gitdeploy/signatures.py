@@ -75,6 +75,8 @@ class Unsigned(Struct, frozen=True):
 
     why: str
     """What is to be said of the object: "is not signed"."""
+    for_want_of_keys: bool = False
+    """Whether the server lacks what it verifies by; no other signature would help."""
 
 
 Found: TypeAlias = Signed | Unsigned
@@ -134,7 +136,7 @@ class Signatures:
 
     def _ask(self, id_: str) -> Found:
         if not self._allowed.exists() and not self._keyring.is_dir():
-            return Unsigned(f"cannot be verified: {self._allowed} is missing")
+            return self._missing()
         head = self._git("cat-file", "--batch-check", stdin=f"{id_}\n".encode())
         _, kind, size_bytes = head.decode().split()
         if int(size_bytes) > _MOST_BYTES:
@@ -156,11 +158,15 @@ class Signatures:
             return self._by_pgp(kind, id_)
         return Unsigned("is signed by X.509, which is not verified here")
 
+    def _missing(self) -> Unsigned:
+        why = f"cannot be verified: {self._allowed} is missing"
+        return Unsigned(why, for_want_of_keys=True)
+
     # --- ssh ----------------------------------------------------------------------
 
     def _by_ssh(self, kind: str, id_: str, parts: _Parts) -> Found:
         if not self._allowed.exists():
-            return Unsigned(f"cannot be verified: {self._allowed} is missing")
+            return self._missing()
         done = self._git.ended(
             f"verify-{kind}",
             "--raw",
@@ -206,7 +212,17 @@ class Signatures:
         if match and not done.code:
             return Signed(printable(match[1]), match[3])
         stranger = _BY_A_STRANGER.fullmatch(good[0]) if good else None
+        if unread := self._unread(said):
+            return Unsigned(f"cannot be verified: {unread}", for_want_of_keys=True)
         return Unsigned(self._why_not(said, stranger[1] if stranger else key))
+
+    def _unread(self, said: Sequence[str]) -> str:
+        """Return what is wrong with allowed_signers itself; empty: nothing is."""
+        for line in said:
+            words = line.partition(f"{self._allowed}:")[2].partition(": ")[2]
+            if str(self._allowed) in line and not words.startswith((*_OF_NO_USE,)):
+                return printable(re.sub(r'Unable to .* file "(.*)": ', r"\1: ", line))
+        return ""
 
     def _why_not(self, said: Sequence[str], key: str) -> str:
         start = f"{self._allowed}:"
@@ -215,9 +231,6 @@ class Signatures:
             for beginning, means in _OF_NO_USE.items():
                 if words.startswith(beginning):
                     return f"is signed with {key or 'a key'}, {means}"
-        if unread := [line for line in said if str(self._allowed) in line]:
-            words = re.sub(r'Unable to .* file "(.*)": ', r"\1: ", unread[0])
-            return f"cannot be verified: {printable(words)}"
         if any("incorrect signature" in line for line in said):
             return _DOES_NOT_FIT
         if key:

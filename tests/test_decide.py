@@ -608,7 +608,7 @@ def test_a_plan_is_a_sentence_about_the_future(decision, sentence):
 UNSIGNED = {"unsigned": "it is not signed"}
 BY_TAG = {"signed": "tags", **UNSIGNED}
 BY_COMMIT = {"signed": "commits", **UNSIGNED}
-NO_TAG = Refuse("it is not signed", "git tag -f -s v1 v1^{commit}")
+NO_TAG = Refuse("it is not signed", "git tag -f -s v1 'v1^{commit}'")
 NO_COMMIT = Refuse("it is not signed", "git commit --amend --no-edit -S")
 
 
@@ -633,6 +633,11 @@ NO_COMMIT = Refuse("it is not signed", "git commit --amend --no-edit -S")
             NO_TAG,
         ),
         case("a stage branch", facts(stage, moved, new, **BY_COMMIT), NO_COMMIT),
+        case(
+            "what no signature could help",
+            facts(release, created, new, signing_helps=False, **BY_TAG),
+            No("it is not signed", "ask whoever keeps this server"),
+        ),
         case("a commit's tag", facts(release, created, new, **BY_COMMIT), NO_COMMIT),
         case(
             "what is no commit is that first",

@@ -148,7 +148,7 @@ def history(server: Server) -> str:
 def test_a_refusal_says_how_to_sign(place):
     annotated(place, "v1")
     push = place.work.push("v1")
-    assert "  hint          git tag -f -s v1 v1^{commit}" in push.remote_lines
+    assert "  hint          git tag -f -s v1 'v1^{commit}'" in push.remote_lines
     place.keys.signing(place.work, "ada")
     place.work.git("tag", "-f", "-s", "-m", "v1", "v1", "v1^{commit}")
     assert place.reason("v1") == ""
@@ -209,9 +209,12 @@ def test_whose_signature_counts_is_said_for_each_app(place):
 def test_without_a_file_that_can_be_read_nobody_signs(place, spoil, said):
     spoil(place.allowed)
     place.tag("v1", "ada")
-    reason = place.reason("v1")
+    push = place.work.push("v1")
+    reason = push.status("v1").reason
     assert said.format(path=place.allowed) in reason
-    assert reason.startswith("v1 cannot be verified: ") is ("does not" not in said)
+    broken = "does not" not in said
+    assert reason.startswith("v1 cannot be verified: ") is broken
+    assert ("(gitdeploy doctor)" in push.output) is broken
 
 
 def test_of_an_atomic_push_nothing_goes_live_where_one_tag_is_not_signed(place):

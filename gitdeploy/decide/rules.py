@@ -139,6 +139,7 @@ NEEDED: Final[Mapping[RefKind, tuple[Action, ...]]] = {
 """The rights of which a push of such a ref takes one; a roll back: or `rollback`."""
 
 _ASK: Final = "ask whoever keeps this server (gitdeploy access grant)"
+_ASK_DOCTOR: Final = "ask whoever keeps this server (gitdeploy doctor)"
 
 
 def _roll_back_to(facts: Facts, chain: ChainName) -> Decision:
@@ -189,10 +190,15 @@ def _unsigned(facts: Facts) -> Refuse | None:
     """Refuse what is not signed as its chain wants it."""
     if not facts.unsigned:
         return None
+    if not facts.signing_helps:
+        return Refuse(facts.unsigned, hint=_ASK_DOCTOR)
     if facts.signed == "commits":
         return Refuse(facts.unsigned, hint="git commit --amend --no-edit -S")
+    import shlex
+
     name = facts.update.short
-    return Refuse(facts.unsigned, hint=f"git tag -f -s {name} {name}^{{commit}}")
+    words = ("git", "tag", "-f", "-s", name, f"{name}^{{commit}}")
+    return Refuse(facts.unsigned, hint=shlex.join(words))
 
 
 def _held(facts: Facts, chain: ChainName) -> Refuse | None:

@@ -137,6 +137,8 @@ class Facts(Struct, frozen=True):
     """What the chain wants signed."""
     unsigned: str = ""
     """Why that signature does not hold; empty: it holds, or none is wanted."""
+    signing_helps: bool = True
+    """Whether another signature could hold; not where the server lacks the keys."""
 
     @property
     def change(self) -> Change:

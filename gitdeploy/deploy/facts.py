@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -14,6 +14,9 @@ from gitdeploy.errors import ConfigError
 from gitdeploy.model import ChainName, RefUpdate
 from gitdeploy.repository import DEPLOY_TOML, Pushed, subject_of
 from gitdeploy.system import clock
+
+if TYPE_CHECKING:  # nothing of it is imported unless a chain wants signatures
+    from gitdeploy.signatures import Unsigned
 
 __all__ = ["Source", "closed", "content_id", "gather", "read_source", "read_sources"]
 
@@ -91,10 +94,12 @@ def _on_chain(app: App, source: Source, name: ChainName, facts: Facts) -> Facts:
         ready = {r.number for r in app.ready_with(content_id(source, name))}
         position = chain.position_of(ready)
         content = _content(position, ready=bool(ready))
+    unsigned = _unsigned(app, source, name)
     return replace(
         facts,
         signed=app.server.signed.of(name),
-        unsigned=_unsigned(app, source, name),
+        unsigned=unsigned.why if unsigned else "",
+        signing_helps=unsigned is None or not unsigned.for_want_of_keys,
         closed=closed(app, name),
         content=content,
         position=position,
@@ -103,10 +108,10 @@ def _on_chain(app: App, source: Source, name: ChainName, facts: Facts) -> Facts:
     )
 
 
-def _unsigned(app: App, source: Source, chain: ChainName) -> str:
-    """Return why the signature that a chain wants does not hold; empty: it does."""
+def _unsigned(app: App, source: Source, chain: ChainName) -> "Unsigned | None":
+    """Return why the signature that a chain wants does not hold; None: it does."""
     if app.server.signed.of(chain) == "no" or source.commit is None:
-        return ""
+        return None
     from gitdeploy.deploy.signing import objection
 
     return objection(app, source, chain)

@@ -9,7 +9,7 @@ from gitdeploy.deploy.facts import Source, read_source
 from gitdeploy.deploy.placed import NO_REF
 from gitdeploy.errors import AccessDenied
 from gitdeploy.model import ChainName, Entry
-from gitdeploy.signatures import Signed
+from gitdeploy.signatures import Signed, Unsigned
 from gitdeploy.system.terminal import fit, printable
 
 __all__ = ["check_signed", "objection", "signer"]
@@ -18,8 +18,8 @@ _SHOWN: Final = 40
 _TAGS: Final = "refs/tags/"
 
 
-def objection(app: App, source: Source, chain: ChainName) -> str:
-    """Return why an update is not signed as its chain wants it; empty: it is.
+def objection(app: App, source: Source, chain: ChainName) -> Unsigned | None:
+    """Return why an update is not signed as its chain wants it; None: it is.
 
     Args:
         app: The app.
@@ -27,23 +27,25 @@ def objection(app: App, source: Source, chain: ChainName) -> str:
         chain: The chain that it would move, which wants a signature.
 
     Returns:
-        One line, fit for git's status line.
+        A whole sentence, one line, fit for git's status line.
     """
     demand = app.server.signed
     of_tag = demand.of(chain) == "tags"
     if of_tag and source.object_type != "tag":
-        return f"{_short(source)} is no signed tag, and {chain} takes only these"
+        why = f"{_short(source)} is no signed tag, and {chain} takes only these"
+        return Unsigned(why)
     found = app.signatures.of(_signed_object(source, chain, demand))
     what = _short(source) if of_tag else f"commit {(source.commit or '')[:7]}"
     if not isinstance(found, Signed):
-        return f"{what} {found.why}"
+        return Unsigned(f"{what} {found.why}", found.for_want_of_keys)
     if of_tag and f"{_TAGS}{found.tag}" != source.update.ref:
         inside = fit(ascii(found.tag), _SHOWN)
-        return f"the signed tag inside is {inside}, pushed as {_short(source)}"
+        why = f"the signed tag inside is {inside}, pushed as {_short(source)}"
+        return Unsigned(why)
     if not _counts(found, demand):
         who = fit(found.who, _SHOWN)
-        return f"{what} is signed by {who}, who may not sign for {app.name}"
-    return ""
+        return Unsigned(f"{what} is signed by {who}, who may not sign for {app.name}")
+    return None
 
 
 def signer(app: App, source: Source, chain: ChainName) -> str | None:
@@ -78,11 +80,11 @@ def check_signed(app: App, chain: ChainName, entry: Entry, *, promotes: bool) ->
     ref = entry.ref or NO_REF
     id_ = app.repository.refs(ref).get(ref) if tags else entry.commit
     source = read_source(app, ref, id_ or entry.commit)
-    why = objection(app, source, chain)
-    if not why and source.commit != entry.commit:
-        why = f"{_short(source)} is not what is live on {chain}"
-    if why:
-        raise AccessDenied(why, hint="git tag -s" if tags else "git commit -S")
+    found = objection(app, source, chain)
+    if found is None and source.commit != entry.commit:
+        found = Unsigned(f"{_short(source)} is not what is live on {chain}")
+    if found:
+        raise AccessDenied(found.why)
 
 
 def _signed_object(source: Source, chain: ChainName, demand: Demand) -> str:
