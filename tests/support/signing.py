@@ -124,12 +124,17 @@ class Pgp(NamedTuple):
         keyring.mkdir(mode=0o700, exist_ok=True)
         prints = [self.fingerprints[name] for name in names]
         keys = gpg(self.home, "--armor", "--export", *prints)
-        gpg(keyring, "--import", stdin=keys)
+        gpg(keyring, "--no-autostart", "--import", stdin=keys)
 
     def revoke(self, keyring: Path, name: str) -> None:
         """Let another home know that a key is revoked."""
         place = self.home / "openpgp-revocs.d" / f"{self.fingerprints[name]}.rev"
-        gpg(keyring, "--import", stdin=place.read_text().replace(":-----", "-----"))
+        gpg(
+            keyring,
+            "--no-autostart",
+            "--import",
+            stdin=place.read_text().replace(":-----", "-----"),
+        )
 
 
 def gpg(home: Path, *words: str, stdin: str = "") -> str:
