@@ -19,6 +19,7 @@ from gitdeploy.deploy.app import App, set_up_apps
 from gitdeploy.deploy.facts import closed
 from gitdeploy.door import guarded, surroundings
 from gitdeploy.errors import AccessDenied, UsageError
+from gitdeploy.layout import keyring
 from gitdeploy.model import ChainName
 from gitdeploy.ssh_command import GitAsked, No, VerbAsked, not_seen, read
 
@@ -109,6 +110,9 @@ def _become_git(
         "GIT_CONFIG_GLOBAL": os.devnull,
         **us,
     }
+    keys = keyring(app.layout.root)
+    if keys.is_dir():  # for push certificates, which git verifies by itself
+        environment["GNUPGHOME"] = str(keys)
     protocol = environ.get("GIT_PROTOCOL", "")
     if _PROTOCOL.fullmatch(protocol):
         environment["GIT_PROTOCOL"] = protocol

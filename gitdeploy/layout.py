@@ -11,7 +11,15 @@ from msgspec import Struct
 from gitdeploy.errors import UsageError
 from gitdeploy.model import CHAINS, ChainName, Release
 
-__all__ = ["Layout", "Public", "access_toml", "check_app_name", "colliding_app"]
+__all__ = [
+    "Layout",
+    "Public",
+    "access_toml",
+    "allowed_signers",
+    "check_app_name",
+    "colliding_app",
+    "keyring",
+]
 
 _APP_NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]*")
 _MAX_NAME_BYTES: Final = 100
@@ -193,6 +201,16 @@ class Public(Struct, frozen=True):
 def access_toml(root: Path) -> Path:
     """Return where it stands who may do what with the apps below `root`."""
     return root / "access.toml"
+
+
+def allowed_signers(root: Path) -> Path:
+    """Return where the ssh keys stand by which people sign, as ssh-keygen(1) has it."""
+    return root / "allowed_signers"
+
+
+def keyring(root: Path) -> Path:
+    """Return the directory with the PGP keys by which people sign."""
+    return root / "gnupg"
 
 
 def check_app_name(app: str) -> None:

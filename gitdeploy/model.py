@@ -108,6 +108,15 @@ class Entry(Struct, frozen=True):
     """ISO 8601, UTC: when it last became the head."""
 
 
+class Certificate(Struct, frozen=True):
+    """What a pusher signed as a whole: which refs to move where (git push --signed)."""
+
+    object: str
+    """Its object id."""
+    signer: str
+    """Who, and by which key."""
+
+
 class Deployment(Struct, frozen=True):
     """One event of the app's history: what was asked, by whom, what came of it."""
 
@@ -140,6 +149,10 @@ class Deployment(Struct, frozen=True):
     """Fingerprint of the ssh key it was asked with; None: on the server itself."""
     overrode: str | None = None
     """The lock that did not hold it, by `-o override`; None: there was none."""
+    signer: str | None = None
+    """Who signed the tag or commit, and by which key; None: nobody was asked for it."""
+    certificate: Certificate | None = None
+    """The certificate it was pushed with; None: with none that counts."""
 
 
 class Watch(Struct, frozen=True):

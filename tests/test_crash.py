@@ -205,6 +205,7 @@ NOT_OUR_DISK = {
     "door.py: os.open": "the null device, when who reads us is gone",
     "system/background.py: os.open": "the null device, for who works unseen",
     "system/flock.py: os.open": "to see whether a file is held",
+    "signatures.py: os.write": "memory that ssh-keygen reads by a path",
 }
 
 

@@ -603,6 +603,73 @@ def test_a_plan_is_a_sentence_about_the_future(decision, sentence):
     assert describe(decision) == sentence
 
 
+# --- signatures -------------------------------------------------------------------
+
+UNSIGNED = {"unsigned": "it is not signed"}
+BY_TAG = {"signed": "tags", **UNSIGNED}
+BY_COMMIT = {"signed": "commits", **UNSIGNED}
+NO_TAG = Refuse("it is not signed", "git tag -f -s v1 'v1^{commit}'")
+NO_COMMIT = Refuse("it is not signed", "git commit --amend --no-edit -S")
+
+
+@pytest.mark.parametrize(
+    ("known", "meaning"),
+    [
+        case("new content", facts(release, created, new, **BY_TAG), NO_TAG),
+        case("a ready release", facts(release, created, ready, **BY_TAG), NO_TAG),
+        case("a roll back", facts(release, created, deeper, **BY_TAG), NO_TAG),
+        case("what is live", facts(release, created, head, **BY_TAG), NO_TAG),
+        case(
+            "a rebuild", facts(release, created, head, rebuild=True, **BY_TAG), NO_TAG
+        ),
+        case(
+            "a tag that moves",
+            facts(release, moved, new, refs=MOVABLE, **BY_TAG),
+            NO_TAG,
+        ),
+        case(
+            "not even by overriding",
+            facts(release, created, new, override=True, **BY_TAG),
+            NO_TAG,
+        ),
+        case("a stage branch", facts(stage, moved, new, **BY_COMMIT), NO_COMMIT),
+        case(
+            "what no signature could help",
+            facts(release, created, new, signing_helps=False, **BY_TAG),
+            No("it is not signed", "ask whoever keeps this server"),
+        ),
+        case("a commit's tag", facts(release, created, new, **BY_COMMIT), NO_COMMIT),
+        case(
+            "what is no commit is that first",
+            facts(release, created, new, commit=None, object_type="blob", **BY_TAG),
+            No("is a blob, not a commit"),
+        ),
+        case(
+            "a right that lacks is that first",
+            facts(release, created, new, rights=rights_of("eve", "shop", []), **BY_TAG),
+            No("not allowed: eve has no right to this app"),
+        ),
+        case(
+            "a signature goes before a lock",
+            facts(release, created, new, freeze=FREEZE, **BY_TAG),
+            NO_TAG,
+        ),
+        case(
+            "a signature that holds is nothing to say",
+            facts(release, created, new, signed="tags"),
+            Deploy("prod", build=True),
+        ),
+        case(
+            "a deletion is of nothing that could be signed",
+            facts(release, deleted, live_by_this_ref=True, signed="tags"),
+            RollBack("prod", 1),
+        ),
+    ],
+)
+def test_what_is_not_signed_as_its_chain_wants_it_is_refused(known, meaning):
+    assert meaning == decide(known)
+
+
 # --- rights and locks -------------------------------------------------------------
 
 STAGER = rights_of(

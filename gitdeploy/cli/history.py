@@ -52,7 +52,7 @@ def _show(events: Sequence[Shape]) -> None:
         ["when (UTC)", "what", "ref", "release", "by", "took"],
         [_row(event) for event in events],
         right=["took"],
-        notes=[_why_not(event) for event in events],
+        notes=[_note(event) for event in events],
     )
 
 
@@ -75,6 +75,11 @@ def _what(event: Shape) -> str:
     if verdict == "deployed" and event["action"] in _DONE:
         return _DONE[event["action"]]
     return f"{verdict or event['action']} {chain}".rstrip()
+
+
+def _note(event: Shape) -> str:
+    signed = f"signed by {event['signer']}" if event["signer"] else ""
+    return "; ".join(filter(None, [_why_not(event), signed]))
 
 
 def _why_not(event: Shape) -> str:

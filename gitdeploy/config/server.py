@@ -8,6 +8,7 @@ from gitdeploy.config.access import Access
 from gitdeploy.config.confining import Steps
 from gitdeploy.config.notify import Notify
 from gitdeploy.config.reading import Table, read
+from gitdeploy.config.signed import Signed
 from gitdeploy.config.values import Seconds, Size
 from gitdeploy.config.windows import Windows
 
@@ -76,6 +77,8 @@ class ServerConfig(Table, frozen=True, kw_only=True):
     """Who is told what became of a deployment."""
     windows: Windows = Windows()
     """When pushes may move a chain."""
+    signed: Signed = Signed()
+    """What has to be signed, and by whom."""
     access: Access = Access()
     """Who may do what with this app, beside what access.toml grants."""
 

@@ -22,6 +22,7 @@ from gitdeploy.decide.words import (
     RollBack,
     Unchanged,
     chain_of,
+    reached,
 )
 from gitdeploy.model import ChainName
 
@@ -34,6 +35,8 @@ def decide(facts: Facts) -> Decision:
     """Return what the update means. Total: every combination has an answer."""
     decision = _objection(facts) or RULES[facts.kind, facts.change](facts)
     if not isinstance(decision, Refuse) and (no := _forbidden(facts, decision)):
+        return no
+    if reached(decision) and (no := _unsigned(facts)):
         return no
     if isinstance(decision, Deploy | RollBack):
         return _held(facts, decision.chain) or decision
@@ -136,6 +139,7 @@ NEEDED: Final[Mapping[RefKind, tuple[Action, ...]]] = {
 """The rights of which a push of such a ref takes one; a roll back: or `rollback`."""
 
 _ASK: Final = "ask whoever keeps this server (gitdeploy access grant)"
+_ASK_DOCTOR: Final = "ask whoever keeps this server (gitdeploy doctor)"
 
 
 def _roll_back_to(facts: Facts, chain: ChainName) -> Decision:
@@ -180,6 +184,21 @@ def _forbidden(facts: Facts, decision: Decision) -> Refuse | None:
     if any(one.allowed for one in answers):
         return None
     return Refuse(f"not allowed: {answers[0].why}", hint=_ASK)
+
+
+def _unsigned(facts: Facts) -> Refuse | None:
+    """Refuse what is not signed as its chain wants it."""
+    if not facts.unsigned:
+        return None
+    if not facts.signing_helps:
+        return Refuse(facts.unsigned, hint=_ASK_DOCTOR)
+    if facts.signed == "commits":
+        return Refuse(facts.unsigned, hint="git commit --amend --no-edit -S")
+    import shlex
+
+    name = facts.update.short
+    words = ("git", "tag", "-f", "-s", name, f"{name}^{{commit}}")
+    return Refuse(facts.unsigned, hint=shlex.join(words))
 
 
 def _held(facts: Facts, chain: ChainName) -> Refuse | None:

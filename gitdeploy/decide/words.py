@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from gitdeploy.access import EVERYTHING, Rights
 from gitdeploy.config import Refs
+from gitdeploy.config.signed import Wanted
 from gitdeploy.model import ChainName, Freeze, RefUpdate
 
 __all__ = [
@@ -132,6 +133,12 @@ class Facts(Struct, frozen=True):
     """Why the chain may not be moved at this time; empty: it may."""
     override: bool = False
     """Whether the pusher asks that no lock holds them."""
+    signed: Wanted = "no"
+    """What the chain wants signed."""
+    unsigned: str = ""
+    """Why that signature does not hold; empty: it holds, or none is wanted."""
+    signing_helps: bool = True
+    """Whether another signature could hold; not where the server lacks the keys."""
 
     @property
     def change(self) -> Change:

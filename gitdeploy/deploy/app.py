@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Final, Self
 
 from gitdeploy.access import EVERYTHING, Rights, rights_of
 from gitdeploy.errors import UsageError
-from gitdeploy.layout import Layout, Public, access_toml, check_app_name
+from gitdeploy.layout import (
+    Layout,
+    Public,
+    access_toml,
+    allowed_signers,
+    check_app_name,
+    keyring,
+)
 from gitdeploy.ledger import Ledger
 from gitdeploy.model import Release
 from gitdeploy.system.surroundings import Surroundings
@@ -18,6 +25,7 @@ if TYPE_CHECKING:  # what a hook does not need, it does not import
     from gitdeploy.config.access import Access
     from gitdeploy.lock import Turn
     from gitdeploy.repository import Repository
+    from gitdeploy.signatures import Signatures
 
 __all__ = [
     "DEFAULT_LINKS",
@@ -148,6 +156,15 @@ class App:
         own = self.server.access
         files = [("access.toml", granted(self.layout.root)), ("server.toml", own)]
         return rights_of(self.by, self.name, files)
+
+    @cached_property
+    def signatures(self) -> "Signatures":
+        """Who signed what is in the repository."""
+        from gitdeploy.signatures import Signatures
+
+        root, git = self.layout.root, self.repository.git
+        keys = allowed_signers(root), keyring(root)
+        return Signatures(git, self.surroundings, *keys)
 
     def directory(self, release: Release) -> Path:
         """Return a release's directory."""

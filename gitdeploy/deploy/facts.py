@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -14,6 +14,9 @@ from gitdeploy.errors import ConfigError
 from gitdeploy.model import ChainName, RefUpdate
 from gitdeploy.repository import DEPLOY_TOML, Pushed, subject_of
 from gitdeploy.system import clock
+
+if TYPE_CHECKING:  # nothing of it is imported unless a chain wants signatures
+    from gitdeploy.signatures import Unsigned
 
 __all__ = ["Source", "closed", "content_id", "gather", "read_source", "read_sources"]
 
@@ -67,7 +70,7 @@ def read_source(app: App, ref: str, commit: str) -> Source:
 
 def gather(app: App, source: Source, *, rebuild: bool = False) -> Facts:
     """Return all that the rule book may know; true as long as the lock is held."""
-    update, chain_name = source.update, source.chain
+    update = source.update
     facts = Facts(
         update=update,
         kind=source.kind,
@@ -80,22 +83,38 @@ def gather(app: App, source: Source, *, rebuild: bool = False) -> Facts:
         rights=app.rights,
         still_followed=not update.deletes or _still_followed(app, source),
     )
-    if chain_name is None:
-        return facts
-    chain = app.ledger.chains.read(chain_name)
+    return _on_chain(app, source, source.chain, facts) if source.chain else facts
+
+
+def _on_chain(app: App, source: Source, name: ChainName, facts: Facts) -> Facts:
+    """Return facts with what is known of the chain that an update would move."""
+    chain = app.ledger.chains.read(name)
     content = position = None
     if source.tree:
-        ready = {r.number for r in app.ready_with(content_id(source, chain_name))}
+        ready = {r.number for r in app.ready_with(content_id(source, name))}
         position = chain.position_of(ready)
         content = _content(position, ready=bool(ready))
+    unsigned = _unsigned(app, source, name)
     return replace(
         facts,
-        closed=closed(app, chain_name),
+        signed=app.server.signed.of(name),
+        unsigned=unsigned.why if unsigned else "",
+        signing_helps=unsigned is None or not unsigned.for_want_of_keys,
+        closed=closed(app, name),
         content=content,
         position=position,
-        live_by_this_ref=chain.head is not None and chain.head.ref == update.ref,
+        live_by_this_ref=chain.head is not None and chain.head.ref == source.update.ref,
         behind=max(len(chain.entries) - 1, 0),
     )
+
+
+def _unsigned(app: App, source: Source, chain: ChainName) -> "Unsigned | None":
+    """Return why the signature that a chain wants does not hold; None: it does."""
+    if app.server.signed.of(chain) == "no" or source.commit is None:
+        return None
+    from gitdeploy.deploy.signing import objection
+
+    return objection(app, source, chain)
 
 
 def closed(app: App, chain: ChainName) -> str:

@@ -109,6 +109,7 @@ class Flow:
             by=app.by,
             key=app.key,
             overrode=self._overridden(decision),
+            signer=self._signer(source, decision),
             started=clock.now(),
             chain=reached(decision),
             ref=update.ref,
@@ -128,6 +129,15 @@ class Flow:
         if freeze and freeze.holds(chain):
             return freeze.words
         return closed(self._app, chain) or None
+
+    def _signer(self, source: Source, decision: Decision) -> str | None:
+        """Return who signed what a chain gets, where it wants that signed."""
+        chain = reached(decision)
+        if chain is None or self._app.server.signed.of(chain) == "no":
+            return None
+        from gitdeploy.deploy.signing import signer
+
+        return signer(self._app, source, chain)
 
     # --- prepare ------------------------------------------------------------------
 

@@ -239,4 +239,6 @@ def event_shape(app: App, event: Deployment) -> Shape:
         "public_seconds": event.public_seconds,
         "key": event.key,
         "overrode": event.overrode,
+        "signer": event.signer,
+        "certificate": asdict(event.certificate) if event.certificate else None,
     }

@@ -1,5 +1,8 @@
 """How git is told to ask us: the hooks and settings of an app's repository."""
 
+import os
+from collections.abc import Mapping
+from contextlib import suppress
 from typing import Final
 
 from gitdeploy.deploy.app import App
@@ -26,6 +29,8 @@ GATE_FROM: Final = (2, 29)
 """The first git that has proc-receive."""
 PACK_LIMIT: Final = "receive.maxInputSize"
 """How many bytes one push may send."""
+_NONCE_SEED: Final = "receive.certNonceSeed"  # with one, git takes push --signed
+_SEED_BYTES: Final = 32
 
 # Findings of fsck that old, honest repositories have; they harm nobody here.
 HARMLESS: Final = (
@@ -50,6 +55,7 @@ _SETTINGS: Final = {
     "core.fsyncMethod": "fsync",
     "core.logAllRefUpdates": "always",
     "gc.auto": "0",
+    "gpg.ssh.allowedSignersFile": "../allowed_signers",  # git is in the repository
     "receive.advertisePushOptions": "true",
     "receive.autogc": "false",
     "receive.denyDeletes": "false",  # the rule book decides, for tags as well
@@ -69,7 +75,7 @@ def wire(app: App) -> list[str]:
     Changes: settings, then hooks, each only where it differs. Safe to repeat.
     """
     done, repository = [], app.repository
-    if changed := repository.configure(settings(app)):
+    if changed := repository.configure(settings(app, repository.settings())):
         done.append(f"configured {repository.path}: {', '.join(changed)}")
     places = [(hook, repository.path / "hooks" / hook) for hook in HOOKS]
     done += [f"installed {place}" for hook, place in places if install(hook, place)]
@@ -86,15 +92,21 @@ def set_gate(repository: Repository, *, closed: bool) -> list[str]:
     return []
 
 
-def settings(app: App) -> dict[str, str]:
+def settings(app: App, have: Mapping[str, str]) -> dict[str, str]:
     """Return what the repository of an app shall have.
 
-    How large one push may be is server.toml's to say; a broken one says nothing.
+    How large one push may be is server.toml's to say; a broken one says nothing. The
+    secret by which git knows that a push certificate was made for it is kept.
+
+    Args:
+        app: The app.
+        have: What its repository has, names in lower case.
     """
-    try:
-        return {**_SETTINGS, PACK_LIMIT: str(app.server.limits.pack_bytes)}
-    except ConfigError:
-        return _SETTINGS
+    seed = have.get(_NONCE_SEED.lower()) or os.urandom(_SEED_BYTES).hex()
+    wanted = {**_SETTINGS, _NONCE_SEED: seed}
+    with suppress(ConfigError):
+        wanted[PACK_LIMIT] = str(app.server.limits.pack_bytes)
+    return wanted
 
 
 def git_version(surroundings: Surroundings) -> tuple[int, ...]:

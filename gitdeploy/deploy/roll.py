@@ -105,11 +105,13 @@ def release_staged(app: App, report: Report) -> Outcome:
 
     Raises:
         NothingThere: Nothing is staged.
+        AccessDenied: Somebody over ssh asks, and prod wants it signed.
         ReleaseFailed: Prod's own release could not be prepared.
     """
     staged = app.ledger.chains.read("dev").head
     if staged is None:
         raise NothingThere("nothing is staged, so there is nothing to release")
+    _check_signed(app, "prod", staged, promotes=True)
     release = app.ledger.releases.get(staged.release)
     if release.commit:
         source = read_source(app, staged.ref or NO_REF, release.commit)
@@ -143,16 +145,26 @@ def redeploy(app: App, name: ChainName, report: Report) -> Outcome:
 
     Raises:
         NothingThere: The chain is empty, or its head is a directory without a commit.
+        AccessDenied: Somebody over ssh asks, and the chain wants it signed.
         ReleaseFailed: The commit did not become a release this time.
     """
     head = app.ledger.chains.read(name).head
     if head is None or head.commit is None:
         raise NothingThere(f"{name} shows no commit that could be deployed again")
+    _check_signed(app, name, head, promotes=False)
     source = read_source(app, head.ref or NO_REF, head.commit)
     report.title(app.name, name, head.commit[:7])
     release = _prepared(app, "redeploy", source, name, report, anew=True)
     entry = Entry(release.number, head.commit, head.ref, clock.now())
     return _put(app, name, "redeploy", entry, report)
+
+
+def _check_signed(app: App, name: ChainName, entry: Entry, *, promotes: bool) -> None:
+    """Let no verb of a person bring what their push could not; see `signing`."""
+    if app.key is not None and app.server.signed.of(name) != "no":
+        from gitdeploy.deploy.signing import check_signed
+
+        check_signed(app, name, entry, promotes=promotes)
 
 
 def _fit_for_prod(

@@ -33,6 +33,8 @@ def _serve(lines: bytes, environ: Mapping[str, str]) -> int:
     with app_here(environ) as app:
         accepted = _deploy_the_rest(app, updates, _options(environ), report)
         aftermath = due(app)
+        if "GIT_PUSH_CERT" in environ:
+            _record_certificate(app, updates, environ, report)
     begin_aftermath(app, aftermath)
     return 0 if accepted else 1
 
@@ -52,6 +54,26 @@ def _deploy_the_rest(
     with undisturbed():
         verdicts = receive(app, Push(rest, options), acceptance, report)
     return all(verdict.accepted for verdict in verdicts)
+
+
+def _record_certificate(
+    app: App, updates: tuple[RefUpdate, ...], environ: Mapping[str, str], report: Report
+) -> None:
+    """Record what the pusher signed, as git verified it (githooks(5), pre-receive)."""
+    from gitdeploy.deploy.certificate import Sent, record
+
+    told = {
+        name: environ.get(f"GIT_PUSH_CERT_{name}", "")
+        for name in ("STATUS", "SIGNER", "KEY", "NONCE_STATUS")
+    }
+    sent = Sent(
+        environ["GIT_PUSH_CERT"],
+        status=told["STATUS"],
+        signer=told["SIGNER"],
+        key=told["KEY"],
+        nonce_status=told["NONCE_STATUS"],
+    )
+    record(app, updates, sent, report)
 
 
 def _update(line: bytes) -> RefUpdate:

@@ -7,13 +7,15 @@ from typing import Final
 
 from gitdeploy.errors import StateError
 from gitdeploy.ledger.database import Database
-from gitdeploy.model import ChainName, Deployment, RefUpdate, VerdictWord
+from gitdeploy.model import Certificate, ChainName, Deployment, RefUpdate, VerdictWord
 from gitdeploy.states import DEPLOYMENT, next_state
 
 __all__ = ["Deployments"]
 
 _SELECT: Final = """
-SELECT deployment.*, release.name AS release_name
+SELECT deployment.*, release.name AS release_name, (
+    SELECT signer FROM certificate WHERE object = deployment.certificate
+) AS certificate_signer
 FROM deployment LEFT JOIN release ON release.number = deployment.release
 """
 
@@ -48,6 +50,13 @@ _LATEST_TO: Final = f"""
 SELECT id, old, {_REF_MOVED} AS accepted FROM deployment
 WHERE ref = ? AND new = ? AND state = 'ended' AND id < ? ORDER BY id DESC LIMIT 1
 """  # noqa: S608 - ours
+_CERTIFY: Final = f"""
+UPDATE deployment SET certificate = ? WHERE id = (
+    SELECT id FROM deployment
+    WHERE ref = ? AND new = ? AND old = ? AND "by" = ? AND {_REF_MOVED}
+    ORDER BY id DESC LIMIT 1
+)
+"""  # noqa: S608 - ours
 _LAST_ID: Final = 2**63 - 1
 
 
@@ -69,22 +78,14 @@ class Deployments:
         new: str | None = None,
         key: str | None = None,
         overrode: str | None = None,
+        signer: str | None = None,
     ) -> Deployment:
         """Return a new event that has begun."""
         id_ = self._database.execute(
             "INSERT INTO deployment"
-            ' (action, chain, ref, old, new, state, "by", started, key,'
-            " overrode)"
-            " VALUES (?, ?, ?, ?, ?, 'begun', ?, ?, ?, ?)",
-            action,
-            chain,
-            ref,
-            old,
-            new,
-            by,
-            started,
-            key,
-            overrode,
+            ' (action, chain, ref, old, new, "by", started, key, overrode, signer,'
+            " state) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'begun')",
+            *(action, chain, ref, old, new, by, started, key, overrode, signer),
         )
         return self.get(id_)
 
@@ -154,6 +155,35 @@ class Deployments:
             )
             self._database.execute(_SET_REF, id_)
             self._database.execute(_DROP_REF, id_)
+
+    def certify(
+        self,
+        updates: Sequence[RefUpdate],
+        certificate: Certificate,
+        text: str,
+        *,
+        by: str,
+    ) -> None:
+        """Write down the certificate with which somebody pushed some updates.
+
+        Changes: one transaction. Safe to repeat.
+
+        Args:
+            updates: Those of the push that were accepted.
+            certificate: Which, and whose.
+            text: All of it, so that it can be verified again.
+            by: Who pushed.
+        """
+        object_, signer = certificate.object, certificate.signer
+        rows = [(object_, u.ref, u.new, u.old, by) for u in updates]
+        with self._database.transaction():
+            self._database.execute(
+                "INSERT INTO certificate VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+                object_,
+                signer,
+                text,
+            )
+            self._database.execute_all(_CERTIFY, rows)
 
     def get(self, id_: int) -> Deployment:
         """Return the event with that id, which exists."""
@@ -267,4 +297,6 @@ class Deployments:
 def _deployment(row: sqlite3.Row) -> Deployment:
     columns = dict(row)
     del columns["plan"]
-    return Deployment(**columns)
+    object_, signer = columns.pop("certificate"), columns.pop("certificate_signer")
+    certificate = Certificate(object_, signer) if object_ else None
+    return Deployment(**columns, certificate=certificate)

@@ -14,12 +14,13 @@ __all__ = [
     "FROM_VERSION_1",
     "FROM_VERSION_2",
     "FROM_VERSION_3",
+    "FROM_VERSION_4",
     "INDICES",
     "VERSION",
     "connect",
 ]
 
-VERSION: Final = 4
+VERSION: Final = 5
 
 _DEPLOYMENT: Final = """
 CREATE TABLE deployment (
@@ -35,8 +36,16 @@ CREATE TABLE deployment (
     "by" TEXT NOT NULL,
     started TEXT NOT NULL, seconds REAL, timings TEXT,
     public_seconds REAL,
-    key TEXT, overrode TEXT
+    key TEXT, overrode TEXT,
+    signer TEXT, certificate TEXT
 ) STRICT;
+"""
+
+_CERTIFICATE: Final = """
+-- What pushers signed, whole; `object` is its id, which no git keeps.
+CREATE TABLE certificate (
+    object TEXT PRIMARY KEY, signer TEXT NOT NULL, text TEXT NOT NULL
+) WITHOUT ROWID, STRICT;
 """
 
 _HEALTH: Final = """
@@ -100,8 +109,7 @@ CREATE TABLE freeze (
 CREATE TABLE ref (
     name TEXT PRIMARY KEY, value TEXT NOT NULL
 ) WITHOUT ROWID, STRICT;
-{_HEALTH}
-"""
+{_HEALTH}{_CERTIFICATE}"""
 
 INDICES: Final = """
 CREATE INDEX release_by_content ON release (content, state);
@@ -148,7 +156,8 @@ DROP INDEX IF EXISTS step_output_by_release;
 ALTER TABLE release ADD COLUMN bad_at TEXT;
 ALTER TABLE release ADD COLUMN bad_why TEXT;
 ALTER TABLE deployment RENAME TO deployment_before;
-{_DEPLOYMENT}INSERT INTO deployment SELECT *, NULL, NULL, NULL FROM deployment_before;
+{_DEPLOYMENT}INSERT INTO deployment
+    SELECT *, NULL, NULL, NULL, NULL, NULL FROM deployment_before;
 DROP TABLE deployment_before;
 {_HEALTH}
 """  # noqa: S608 - ours
@@ -158,10 +167,18 @@ ALTER TABLE freeze ADD COLUMN chain TEXT;
 ALTER TABLE freeze ADD COLUMN until TEXT;
 """
 
+# What the deployments' own new columns are not: they were copied into the new table.
+_SINCE_VERSION_2: Final = f"{_LOCK_OF_A_CHAIN}{_CERTIFICATE}"
+
 FROM_VERSION_3: Final = f"""
 ALTER TABLE deployment ADD COLUMN key TEXT;
 ALTER TABLE deployment ADD COLUMN overrode TEXT;
 {_LOCK_OF_A_CHAIN}"""
+
+FROM_VERSION_4: Final = f"""
+ALTER TABLE deployment ADD COLUMN signer TEXT;
+ALTER TABLE deployment ADD COLUMN certificate TEXT;
+{_CERTIFICATE}"""
 
 
 def connect(path: Path, *, create: bool) -> Database:
@@ -222,7 +239,8 @@ def _bring_up_to_date(database: Database) -> None:
 def _way_from(version: int) -> str:
     return {
         0: f"{_TABLES}{INDICES}",
-        1: f"{FROM_VERSION_1}{FROM_VERSION_2}{_LOCK_OF_A_CHAIN}{INDICES}",
-        2: f"{FROM_VERSION_2}{_LOCK_OF_A_CHAIN}{INDICES}",
-        3: FROM_VERSION_3,
+        1: f"{FROM_VERSION_1}{FROM_VERSION_2}{_SINCE_VERSION_2}{INDICES}",
+        2: f"{FROM_VERSION_2}{_SINCE_VERSION_2}{INDICES}",
+        3: f"{FROM_VERSION_3}{FROM_VERSION_4}",
+        4: FROM_VERSION_4,
     }[version]

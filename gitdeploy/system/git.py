@@ -55,6 +55,7 @@ class Git:
             "GIT_CONFIG_NOSYSTEM": "1",
             "GIT_CONFIG_GLOBAL": os.devnull,
             "GIT_ATTR_NOSYSTEM": "1",
+            "GIT_NO_REPLACE_OBJECTS": "1",  # anybody may push refs/replace/*, stored
             "GIT_TERMINAL_PROMPT": "0",
             "GIT_COMMITTER_NAME": surroundings.user,
             "GIT_COMMITTER_EMAIL": f"{surroundings.user}@localhost",
@@ -86,6 +87,26 @@ class Git:
             env={**self._environment, **(environment or {})},
             cwd=self.directory,
             stdin=stdin,
+            keeps=self._keeps(),
+            timeout_s=timeout_s,
+        )
+
+    def ended(
+        self,
+        *arguments: str,
+        config: Sequence[str] = (),
+        environment: Mapping[str, str] | None = None,
+        timeout_s: float | None = None,
+    ) -> process.Ended:
+        """Run git as by a call, and return all that came of it, a no as well.
+
+        Raises:
+            TookTooLong: It was killed.
+        """
+        return process.ended(
+            _argv(arguments, config),
+            env={**self._environment, **(environment or {})},
+            cwd=self.directory,
             keeps=self._keeps(),
             timeout_s=timeout_s,
         )

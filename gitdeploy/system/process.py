@@ -5,12 +5,12 @@ import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, NamedTuple
 
 from gitdeploy.errors import SystemFailed
 from gitdeploy.system.terminal import human_time
 
-__all__ = ["CommandFailed", "TookTooLong", "run", "start"]
+__all__ = ["CommandFailed", "Ended", "TookTooLong", "ended", "run", "start"]
 
 
 class CommandFailed(SystemFailed):
@@ -41,6 +41,15 @@ class TookTooLong(SystemFailed):
         super().__init__(f"{words} did not end within {human_time(timeout_s)}")
 
 
+class Ended(NamedTuple):
+    """What came of a program that we started."""
+
+    code: int
+    """Its exit status; negative for the signal that ended it."""
+    stdout: bytes
+    stderr: bytes
+
+
 def run(
     argv: Sequence[str],
     *,
@@ -65,6 +74,27 @@ def run(
         TookTooLong: It was killed.
         SystemFailed: There is no such program.
     """
+    found = ended(argv, env=env, cwd=cwd, stdin=stdin, keeps=keeps, timeout_s=timeout_s)
+    if found.code:
+        raise CommandFailed(argv, *found)
+    return found.stdout
+
+
+def ended(
+    argv: Sequence[str],
+    *,
+    env: Mapping[str, str],
+    cwd: Path | None = None,
+    stdin: bytes = b"",
+    keeps: Sequence[int] = (),
+    timeout_s: float | None = None,
+) -> Ended:
+    """Run a program as `run` does, and return all that came of it, a no as well.
+
+    Raises:
+        TookTooLong: It was killed.
+        SystemFailed: There is no such program.
+    """
     process = start(
         argv,
         env=env,
@@ -76,9 +106,7 @@ def run(
     )
     with process:
         stdout, stderr = _heard(process, argv, stdin, timeout_s)
-    if process.returncode:
-        raise CommandFailed(argv, process.returncode, stdout, stderr)
-    return stdout
+    return Ended(process.returncode, stdout, stderr)
 
 
 def _heard(

@@ -1,4 +1,4 @@
-"""What is wrong with who is let in: keys and rights."""
+"""What is wrong with who is let in, and who may sign: keys and rights."""
 
 import os
 import stat
@@ -10,7 +10,8 @@ from gitdeploy.authorized_keys import keys_in, text_of
 from gitdeploy.deploy.app import App, granted
 from gitdeploy.deploy.doctor.finding import Finding
 from gitdeploy.errors import ConfigError
-from gitdeploy.layout import access_toml
+from gitdeploy.layout import access_toml, allowed_signers, keyring
+from gitdeploy.model import CHAINS
 from gitdeploy.system import clock
 
 __all__ = ["findings"]
@@ -32,6 +33,7 @@ def findings(app: App) -> Iterator[Finding]:
                 f"chmod go-w {path}",
             )
     yield from _useless(keys)
+    yield from _signers(app)
 
 
 def _broken(app: App) -> Iterator[Finding]:
@@ -44,6 +46,29 @@ def _broken(app: App) -> Iterator[Finding]:
             "everybody who comes over ssh with a key of gitdeploy is refused",
             error.hint or f"edit {access_toml(app.layout.root)}",
         )
+
+
+def _signers(app: App) -> Iterator[Finding]:
+    """Yield that nobody can sign what has to be signed, or that anybody can."""
+    wanting = [chain for chain in CHAINS if app.server.signed.of(chain) != "no"]
+    places = [allowed_signers(app.layout.root), keyring(app.layout.root)]
+    there = [path for path in places if path.exists()]
+    if wanting and not there:
+        yield Finding(
+            "nobody-signs",
+            f"{' and '.join(wanting)} of {app.name} want signatures, and {places[0]}"
+            " is missing",
+            f"everybody: every push that moves {' or '.join(wanting)} is refused",
+            f"echo 'NAME ssh-ed25519 KEY' >> {places[0]}",
+        )
+    for path in there:
+        if path.stat().st_mode & _BY_OTHERS:
+            yield Finding(
+                "signers-writable",
+                f"{path} can be written by others than its owner",
+                "every user of this machine may sign whatever has to be signed",
+                f"chmod go-w {path}",
+            )
 
 
 def _useless(path: Path) -> Iterator[Finding]:

@@ -47,7 +47,7 @@ def wiring_findings(app: App, *, gate: bool) -> Iterator[Finding]:
             means = _without(hook, gate=gate)
             yield Finding("hook-broken", f"{place} {said}", means, fix=_wire)
     have = app.repository.settings()
-    if changed := differing(have, settings(app)):
+    if changed := differing(have, settings(app, have)):
         means = "nobody yet: git does not treat a push as it should"
         if "core.hooksPath" in changed:
             means = _without("proc-receive", gate=gate)
