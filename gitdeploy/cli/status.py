@@ -111,7 +111,7 @@ def _steps(steps: Shape) -> str:
         "bubblewrap": f"confined by bubblewrap{network}",
         "kernel": f"gain no privileges, not confined: {steps['why']}",
         "nothing": f"not confined: {steps['why']}",
-        "refused": f"have to be confined, and are refused: {steps['why']}",
+        "refused": f"are not run: {steps['why']}",
     }[steps["confined_by"]]
 
 
