@@ -402,6 +402,26 @@ def test_a_command_that_the_server_names_is_not_held(place: Place) -> None:
     assert not (place.outside / "env").exists(), done
 
 
+@pytest.mark.parametrize("held", ["boxed", "unboxed"])
+def test_a_commit_tells_nothing_to_what_holds_its_commands(
+    ordinary: Place, held: str
+) -> None:
+    """Such as by LD_PRELOAD; here the loader is asked to tell what it loads."""
+    if held == "unboxed":
+        ordinary.without_bwrap()
+        ordinary.server_toml("")
+    trace = ordinary.outside / "trace"
+    env = f"[build]\nenv = {{ LD_DEBUG = 'libs', LD_DEBUG_OUTPUT = '{trace}' }}\n"
+    step = "[[build.steps]]\nname = 'step'\nrun = 'echo $LD_DEBUG'\n"
+    done = ordinary.push(f"{env}{step}")
+    assert done.code == 0, done
+    assert "libs" in done.words
+    traced = "".join(path.read_text() for path in ordinary.outside.iterdir())
+    assert ("/libc.so" in traced) is (held == "unboxed")
+    for program in ("bwrap", "prlimit", "setpriv", "git"):
+        assert f"/{program}\n" not in traced
+
+
 # --- without bubblewrap -------------------------------------------------------------
 
 PRIVILEGES = "grep NoNewPrivs /proc/self/status"

@@ -2,7 +2,7 @@
 
 import contextlib
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Self
 
@@ -13,6 +13,7 @@ from gitdeploy.config import Command
 from gitdeploy.steps.bounds import Bounds
 from gitdeploy.steps.box import Box
 from gitdeploy.steps.privileges import setpriv
+from gitdeploy.steps.programs import program
 from gitdeploy.system import process
 from gitdeploy.system.clock import Stopwatch
 from gitdeploy.system.scratch import scratch_directory
@@ -93,29 +94,49 @@ def started(
     Raises:
         SystemFailed: It cannot be started.
     """
-    confinement, box = place.confinement, place.confinement.box
-    is_free = words_of(command) in confinement.free
+    box = place.confinement.box
+    is_free = words_of(command) in place.confinement.free
     with contextlib.ExitStack() as stack:
-        environment, prefix = place.environment, list[str]()
+        environment: Mapping[str, str] = place.environment
+        prefix = _held(place, is_free=is_free)
         if is_free:
-            environment = confinement.free_environment
+            environment = place.confinement.free_environment
         elif box:
             tmp = stack.enter_context(scratch_directory(box.tmp))
             environment = box.environment(environment)
-            prefix = box.words(place.directory, tmp, unprivileged=place.unprivileged)
+            boxed = box.words(place.directory, tmp, unprivileged=place.unprivileged)
+            prefix = [*boxed, *prefix]
+        argv, first = _handed_over(prefix, environment)
         yield process.start(
-            [*prefix, *_held(place, is_free=is_free), *_argv_of(command)],
-            env=environment,
+            [*argv, *_argv_of(command)],
+            env=first,
             cwd=place.directory,
             stderr=stderr,
             own_session=True,
         )
 
 
-def _held(place: Place, *, is_free: bool) -> Sequence[str]:
+def _held(place: Place, *, is_free: bool) -> list[str]:
+    """Return what limits a command, and takes from it what it must not have."""
     boxed = place.confinement.box is not None and not is_free
     bounds = place.bounds.words(boxed=boxed)
     if boxed:
         return bounds
     no_new = place.confinement.no_new_privileges and not is_free
     return [*bounds, *setpriv(unprivileged=place.unprivileged, no_new=no_new)]
+
+
+def _handed_over(
+    prefix: list[str], environment: Mapping[str, str]
+) -> tuple[list[str], Mapping[str, str]]:
+    """Return what comes before a command, and the environment that it begins with.
+
+    What holds a command must not be told how to behave by it (LD_PRELOAD, ld.so(8)):
+    the command's own environment is its own only when it is held.
+    """
+    if not prefix:
+        return [], environment
+    # By these the leftovers of a crash are known.
+    ours = {k: v for k, v in environment.items() if k.startswith("GITDEPLOY_")}
+    given = (f"{name}={value}" for name, value in environment.items())
+    return [*prefix, program("env"), "-i", *given], ours
