@@ -326,6 +326,14 @@ def test_a_link_that_leads_out_is_refused_by_name_and_target(objects, at, target
     assert "[shared]" in error.hint
 
 
+@pytest.mark.parametrize("target", ["..\0", "b\0/../..", "\0", ""])
+def test_a_link_whose_target_no_link_can_have_is_refused(objects, target):
+    """symlink(2) ends at the first NUL: git would write a link to `..`."""
+    for shared in ((), ("a",)):
+        error = refusal(objects, objects.linked("a", target), shared=shared)
+        assert f"the link 'a' points to {target!r}, which is no path" in error.message
+
+
 def test_a_link_that_leads_out_by_way_of_another_link_is_refused(objects):
     up = objects.tree((LINK, "up", objects.blob(b"..")))
     out = objects.blob(b"d/up/../secret")  # d/up is the top, so this leaves it
