@@ -446,6 +446,14 @@ def test_a_damaged_object_is_named(objects, what, damage):
     assert "fsck" in error.hint
 
 
+@pytest.mark.parametrize(
+    "mode", ["-100644", "+100644", "10_0644", "100648", " 100644", ""]
+)
+def test_a_mode_that_is_no_number_is_damage(objects, mode):
+    tree = objects.tree((mode, "a", objects.blob()))
+    assert f"damaged on the server: {tree}" in refusal(objects, tree).message
+
+
 def test_a_folder_that_is_a_file_is_refused(objects):
     error = refusal(objects, objects.tree((TREE, "a", objects.blob())))
     assert "should be a tree" in error.message

@@ -24,9 +24,10 @@ _REPOSITORY: Final = {b"HEAD", b"objects", b"refs"}
 # NTFS knows short names, trailing dots and blanks, and streams behind a colon; HFS+
 # passes over some characters.
 _NTFS_END: Final = rb"[ .]*(?:[:\\].*)?"
-_DOT_GIT: Final = re.compile(rb"(?:\.git|git~1)" + _NTFS_END, re.I | re.S)
+_DOT_GIT: Final = re.compile(rb"(?:\.git|git~1)" + _NTFS_END, re.IGNORECASE | re.DOTALL)
 _DOT_GITMODULES: Final = re.compile(
-    rb"(?:\.gitmodules|gitmod~[1-4]|gi7eba~[1-9])" + _NTFS_END, re.I | re.S
+    rb"(?:\.gitmodules|gitmod~[1-4]|gi7eba~[1-9])" + _NTFS_END,
+    re.IGNORECASE | re.DOTALL,
 )
 _HFS_PASSES_OVER: Final = re.compile(
     rb"\xe2\x80[\x8c-\x8f\xaa-\xae]|\xe2\x81[\xaa-\xaf]|\xef\xbb\xbf"
