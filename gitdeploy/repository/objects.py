@@ -202,7 +202,7 @@ def subject_of(commit: bytes) -> str:
             encoding = line.removeprefix(b"encoding ").decode("ascii", "replace")
     try:
         text = message.decode(encoding, "replace")
-    except LookupError:  # no encoding that Python knows
+    except (LookupError, ValueError):  # none that Python knows, or takes for text
         text = message.decode("utf-8", "replace")
     lines = (line.rstrip() for line in text.split("\n"))
     return " ".join(takewhile(bool, dropwhile(lambda line: not line, lines))).strip()
