@@ -86,6 +86,11 @@ BROKEN = {
         b'[[grant]]\nto = ["@x"]\nmay = ["read"]',
         "grant[0].to[0]: should be a group of [groups] (none), got @x",
     ),
+    "a group with a blank": (
+        b'[groups]\n"a b" = []',
+        "groups: should be a name of at most 40 letters, digits, dots, dashes,"
+        " underscores, got 'a b'",
+    ),
     "an action that does not exist": (
         b'[[grant]]\nto = ["x"]\nmay = ["reed"]',
         "grant[0].may[0]: should be one of read, stage,",
