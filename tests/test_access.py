@@ -81,6 +81,14 @@ def test_an_empty_file_lets_nobody_in():
     assert not rights_of("ada", "shop", files).letting_in
 
 
+def test_a_grant_of_nothing_lets_nobody_in():
+    data = b'[[grant]]\nto = ["ada"]\nmay = []\n'
+    files = [("access.toml", parse_access(data, where="access.toml"))]
+    ada = rights_of("ada", "shop", files)
+    assert not ada.letting_in
+    assert not answer(ada, "read").allowed
+
+
 BROKEN = {
     "a group that does not exist": (
         b'[[grant]]\nto = ["@x"]\nmay = ["read"]',

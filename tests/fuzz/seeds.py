@@ -113,6 +113,7 @@ ACCESS_TOML = [
     b'[groups]\n"@x" = ["a b"]\n',
     b'[[grant]]\nto = ["--root=/"]\nmay = ["admin"]\napps = ["../x"]\n',
     b"[[grant]]\nto = []\nmay = []\n",
+    b'[[grant]]\nto = ["ada"]\nmay = []\n',
     *TOML,
 ]
 
