@@ -3,9 +3,11 @@
 What is merely wrong stands in `test_config_refusals`, paths in `test_config_paths`.
 """
 
+import sys
 import time
 
 import pytest
+from support import process
 from support.git import Work
 from support.hostile import FILE, LINK, MISSING, MODULE, TREE, UNFIT, Raw, Watched
 from support.server import Server
@@ -291,6 +293,58 @@ def test_a_broken_server_toml_lets_nothing_be_deployed(shop, content):
         assert not UNFIT.search(push.output)
         assert "Traceback" not in push.output
         assert (watched.seen(), server.links(), server.refs()) == (seen, links, refs)
-        assert server.gitdeploy("status", "shop", check=False).returncode in (0, 2)
     finally:
         place.unlink()
+
+
+LETTING_IN = '[[grant]]\nto = ["ada"]\nmay = ["admin"]\n'
+
+BROKEN = {
+    "no UTF-8": b"\xff",
+    "half a table": b"[[grant",
+    "an unknown key": b"[[grants]]\nto = ['ada']",
+    "an escape sequence": b'"\\u001b[2J" = 1',
+    "too deep": DEPLOY_TOML["a header of 30,000 parts"][0],
+    "too large": b"#" * 70_000,
+}
+
+
+@pytest.fixture
+def letting_ada_in(shop):
+    """What ada gets for a command over ssh, who may do everything."""
+    server, _, _ = shop
+    place = server.root / "access.toml"
+    place.write_text(LETTING_IN)
+
+    def asked(command):
+        words = ("-I", "-m", "gitdeploy.forced_command", f"--root={server.root}")
+        key = f"--key=SHA256:{'a' * 43}"
+        env = {"SSH_ORIGINAL_COMMAND": command}
+        return process.run(sys.executable, *words, key, "ada", env=env, check=False)
+
+    assert "shop-dev-1" in asked("status shop").stdout
+    yield asked
+    place.unlink()
+
+
+@pytest.mark.parametrize("name", ["access.toml", "shop/server.toml"])
+@pytest.mark.parametrize("content", BROKEN.values(), ids=BROKEN)
+def test_a_broken_file_lets_in_nobody_but_the_servers_own_user(
+    shop, letting_ada_in, name, content
+):
+    server, _, watched = shop
+    place = server.root / name
+    place.write_bytes(content)
+    seen = watched.seen()
+    try:
+        for command in ("status shop", "git-receive-pack 'shop'"):
+            done = letting_ada_in(command)
+            assert done.returncode == 2, done
+            assert name in done.stderr
+            assert not UNFIT.search(done.stderr)
+            assert "Traceback" not in done.stderr
+            assert not done.stdout
+        assert server.gitdeploy("status", "shop").returncode == 0
+        assert watched.seen() == seen
+    finally:
+        place.write_text(LETTING_IN if name == "access.toml" else "")
