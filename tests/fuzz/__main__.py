@@ -50,7 +50,8 @@ def _arguments() -> argparse.Namespace:
 
 def _is_guided() -> bool:
     """Return whether inputs can be chosen by what they reach; say so where not."""
-    tried = subprocess.run([sys.executable, "-c", "import atheris"], check=False)
+    words = [sys.executable, "-c", "import atheris"]
+    tried = subprocess.run(words, capture_output=True, check=False)
     if tried.returncode:
         print("atheris cannot be imported here: inputs are made by Hypothesis alone")
     return tried.returncode == 0
@@ -73,7 +74,8 @@ def _fuzzed(name: str, runner: str, seconds: int) -> Row:
     failures = [path for path in found.iterdir() if path.stat().st_mtime >= began]
     if done.returncode and not failures:
         failures = [_kept(found / "stopped", done.stderr)]
-    return Row(int(tried[1]) if tried else 0, failures, done.stderr)
+    said = done.stdout or done.stderr  # atheris tells of an exception on stdout
+    return Row(int(tried[1]) if tried else 0, failures, said)
 
 
 def _prepared(name: str) -> tuple[str, str]:
@@ -107,9 +109,9 @@ def _print(rows: dict[str, Row]) -> None:
 
 
 def _ending(said: str) -> list[str]:
-    """Return the last lines of what a run said, before libFuzzer's own."""
-    words = said.partition("==")[0].splitlines()
-    return words[-_TOLD_LINES:]
+    """Return the last lines of the traceback, before what libFuzzer says of itself."""
+    told = re.split(r"^==\d+==|^stat::", said, maxsplit=1, flags=re.MULTILINE)[0]
+    return told.rstrip().splitlines()[-_TOLD_LINES:]
 
 
 if __name__ == "__main__":

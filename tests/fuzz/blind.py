@@ -3,12 +3,13 @@
 python -m fuzz.blind TARGET SECONDS CORPUS DICTIONARY FOUND
 """
 
+import hashlib
 import sys
 import time
 import traceback
 from pathlib import Path
 
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import seed as seeded
 
 from fuzz.inputs import inputs
@@ -26,7 +27,7 @@ def main() -> int:
         max_examples=_AT_ONCE,
         deadline=None,
         database=None,
-        phases=[Phase.generate, Phase.shrink],
+        phases=[Phase.explicit, Phase.generate, Phase.shrink],
         suppress_health_check=list(HealthCheck),
     )
     @given(inputs(name))
@@ -36,13 +37,15 @@ def main() -> int:
         TARGETS[name](data)
 
     status = 0
+    for place in Path(found).iterdir():  # what was found before is tried first
+        holds = example(place.read_bytes())(holds)
     while not status and time.monotonic() < ends:
         try:
             seeded(time.time_ns())(holds)()
         except Exception:  # noqa: BLE001 - a target may fail in any way: that is the find
             traceback.print_exc()
-            place = Path(found) / f"input-{time.time_ns()}"
-            place.write_bytes(last)
+            digest = hashlib.sha1(last, usedforsecurity=False).hexdigest()
+            (Path(found) / f"crash-{digest}").write_bytes(last)  # as libFuzzer names it
             status = 1
     print(f"stat::number_of_executed_units: {tried}", file=sys.stderr)
     return status

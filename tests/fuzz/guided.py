@@ -7,7 +7,7 @@ import sys
 
 import atheris
 
-with atheris.instrument_imports(include=["gitdeploy", "tomli", "shlex"]):
+with atheris.instrument_imports(include=["gitdeploy"]):
     from fuzz.targets import TARGETS
 
 _MOST_BYTES = 8192
@@ -27,7 +27,8 @@ def main() -> None:
         "verbosity": 0,
     }
     words = [f"-{option}={value}" for option, value in options.items()]
-    atheris.Setup([sys.argv[0], *words, corpus], TARGETS[name])
+    # What was found before is tried first, and nothing is added to it.
+    atheris.Setup([sys.argv[0], *words, corpus, found], TARGETS[name])
     atheris.Fuzz()
 
 
