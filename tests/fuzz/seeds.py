@@ -91,6 +91,7 @@ DEPLOY_TOML = [
     (SOURCE / "deploy.toml").read_bytes(),
     b'[refs]\nstage = ["*"]\nrelease = []\nother = "store"\nmove_tags = true\n',
     b'[shared]\nfiles = [".env"]\ndirs = ["storage", "var/cache"]\nscope = "chain"\n',
+    b'[shared]\ndirs = ["var/\xe2\x80\xaecache"]\n',
     b'[shared]\ndirs = ["../x", "/etc", "a/../b", ".git"]\n',
     (
         b'[[build.steps]]\nname = "a"\nrun = ["npm", "ci"]\ntimeout = "5m"\n'
