@@ -11,13 +11,14 @@ export PYTHON PREFIX
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo install test crash check bench format clean
+.PHONY: help demo install test crash fuzz check bench format clean
 
 help:
 	@echo 'make demo     the whole story on this machine, in a throw-away directory'
 	@echo 'make install  gitdeploy for this user, in PREFIX (~/.local)'
 	@echo 'make test     all tests, with a real git, sshd and nginx'
 	@echo 'make crash    kills and errors at every point of every activity; a table'
+	@echo 'make fuzz     anything at all for every reader of what strangers send; a table'
 	@echo 'make check    format, lint, types and layers'
 	@echo 'make bench    what a push costs'
 	@echo 'make format   put the source into the form that check wants'
@@ -40,6 +41,10 @@ crash:
 	@tools/bootstrap test
 	@PYTHONPATH=tests .venv/bin/python -m crash $(ARGS)
 
+fuzz:
+	@tools/bootstrap fuzz
+	@PYTHONPATH=tests .venv/bin/python -m fuzz $(ARGS)
+
 check:
 	@tools/bootstrap check
 	.venv/bin/ruff format --check
@@ -58,5 +63,5 @@ format:
 
 clean:
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis
-	rm -rf .import_linter_cache dist *.egg-info
+	rm -rf .import_linter_cache .fuzz dist *.egg-info
 	find . -name .git -prune -o -type d -name __pycache__ -prune -exec rm -rf {} +

@@ -59,7 +59,8 @@ def rights_of(person: str, app: str, files: Sequence[tuple[str, Access]]) -> Rig
         (f"{where}, grant {number}", grant)
         for where, access in files
         for number, grant in enumerate(access.grant, 1)
-        if _reaches(access, grant, person)
+        if grant.may  # one of nothing would let in to read
+        and _reaches(access, grant, person)
         and any(fnmatchcase(app, pattern) for pattern in grant.apps)
     ]
     return Rights(person, tuple(found))

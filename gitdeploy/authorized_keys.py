@@ -4,7 +4,6 @@ Lines that others wrote stay as they are, byte for byte. What a key is, ssh-keyg
 """
 
 import base64
-import binascii
 import hashlib
 import os
 import re
@@ -120,7 +119,7 @@ def is_weak(text: str, *, path: str) -> str:
 
 def keys_in(text: str) -> list[Key]:
     """Return the keys of authorized_keys that are ours, in their order."""
-    return [key for line in text.splitlines() if (key := _read(line))]
+    return [key for line in _lines(text) if (key := _read(line))]
 
 
 def with_key(text: str, key: Key, *, python: str, root: Path) -> str:
@@ -130,7 +129,7 @@ def with_key(text: str, key: Key, *, python: str, root: Path) -> str:
         UsageError: The key is somebody else's, or stands in a line that is not ours:
             sshd takes the first that fits, and ours would mean nothing.
     """
-    for line in text.splitlines():
+    for line in _lines(text):
         if key.text.partition(" ")[2] in line.split():
             mine = _read(line)
             if mine is None:
@@ -148,10 +147,9 @@ def with_key(text: str, key: Key, *, python: str, root: Path) -> str:
 
 def without(text: str, fingerprints: set[str]) -> str:
     """Return authorized_keys without some of our keys."""
-    lines = text.splitlines(keepends=True)
     return "".join(
         line
-        for line in lines
+        for line in _lines(text)
         if not ((key := _read(line)) and key.fingerprint in fingerprints)
     )
 
@@ -180,7 +178,7 @@ def text_of(path: Path) -> str:
     """
     if path.is_symlink():
         raise SystemFailed(f"{path}: is a link", hint="give --authorized-keys FILE")
-    return path.read_text("utf-8", "surrogateescape") if path.exists() else ""
+    return path.read_bytes().decode("utf-8", "surrogateescape") if path.exists() else ""
 
 
 def write(path: Path, text: str) -> None:
@@ -189,6 +187,11 @@ def write(path: Path, text: str) -> None:
     Changes: the file, 0600; sshd sees the old one or the new one.
     """
     files.write_whole(path, text.encode("utf-8", "surrogateescape"), _PRIVATE)
+
+
+def _lines(text: str) -> list[str]:
+    """Return the lines with their ends, as sshd has them: a newline alone ends one."""
+    return re.findall(r"[^\n]*\n|[^\n]+", text)
 
 
 def _line(key: Key, python: str, root: Path) -> str:
@@ -216,10 +219,11 @@ def _read(line: str) -> Key | None:
         argv = shlex.split(found["command"].replace('\\"', '"'))
     except ValueError:
         return None
-    if _MODULE not in argv:
-        return None
     text = found["key"]
-    fingerprint = _fingerprint(text.partition(" ")[2])
+    kind, _, encoded = text.partition(" ")
+    if _MODULE not in argv or not _is_key(kind, encoded):
+        return None
+    fingerprint = _fingerprint(encoded)
     expires = _as_people_have_it(found["expires"])
     comment = found["comment"] or ""
     return Key(argv[-1], text, fingerprint, comment, expires, argv[0])
@@ -228,10 +232,9 @@ def _read(line: str) -> Key | None:
 def _is_key(kind: str, encoded: str) -> bool:
     """Return whether base64 holds what its type says (RFC 4253, section 6.6)."""
     try:
-        data = base64.b64decode(encoded, validate=True)
-    except binascii.Error:
+        data, name = base64.b64decode(encoded, validate=True), kind.encode()
+    except ValueError:  # not base64, not ASCII, or not even text
         return False
-    name = kind.encode()
     return data.startswith(len(name).to_bytes(4, "big") + name)
 
 

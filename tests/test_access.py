@@ -81,10 +81,22 @@ def test_an_empty_file_lets_nobody_in():
     assert not rights_of("ada", "shop", files).letting_in
 
 
+def test_a_grant_of_nothing_lets_nobody_in():
+    data = b'[[grant]]\nto = ["ada"]\nmay = []\n'
+    files = [("access.toml", parse_access(data, where="access.toml"))]
+    ada = rights_of("ada", "shop", files)
+    assert not ada.letting_in
+    assert not answer(ada, "read").allowed
+
+
 BROKEN = {
     "a group that does not exist": (
         b'[[grant]]\nto = ["@x"]\nmay = ["read"]',
         "grant[0].to[0]: should be a group of [groups] (none), got @x",
+    ),
+    "a group with a blank": (
+        b'[groups]\n"a b" = []',
+        "groups: should be a name of at most 40 letters, digits, dots",
     ),
     "an action that does not exist": (
         b'[[grant]]\nto = ["x"]\nmay = ["reed"]',

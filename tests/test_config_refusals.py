@@ -181,6 +181,11 @@ STEP = "[[build.steps]]\nrun = 'a'\n"
             "refs.stage[0]: should be text of length 1 or more, got ''",
         ),
         case(
+            "more patterns than anyone writes",
+            f"[refs]\nrelease = {['v*'] * 101}",
+            "refs.release: should be a list of length 100 or less, got a list",
+        ),
+        case(
             "more steps than anyone writes",
             steps(101),
             "build.steps: should be at most 100 tables, got 101",

@@ -30,6 +30,9 @@ ENCODINGS = {
         "café à la carte",
     ),
     "nobody's": (b"x-unheard-of", b"plain", "plain"),
+    "one of Python's for host names": (b"idna", b"plain", "plain"),
+    "one of Python's that is an error": (b"undefined", b"plain", "plain"),
+    "one of Python's that is no text": (b"zlib", b"plain", "plain"),
 }
 
 
@@ -79,3 +82,7 @@ def test_a_commit_may_say_in_which_encoding_it_is(empty: Work, name: str) -> Non
 def test_what_is_no_commit_has_no_subject() -> None:
     """Such as one that was too large to be read."""
     assert subject_of(b"") == ""
+
+
+def test_an_encoding_that_no_name_can_be_is_passed_over() -> None:
+    assert subject_of(HEADERS + b"encoding a\0b\n\nplain") == "plain"

@@ -266,6 +266,46 @@ def test_names_that_mean_harm_are_refused_at_any_level(objects, name, mode):
         assert f"{name!r} cannot be the name of a file" in message
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "git~1",
+        "GIT~1",
+        ".git ",
+        ".git...",
+        ".git::$INDEX_ALLOCATION",
+        ".git\\hooks",
+        ".g\u200cit",
+        "\ufeff.Git",
+        ".git\u206f",
+    ],
+)
+def test_what_another_file_system_takes_for_git_is_refused(objects, name):
+    message = refusal(objects, objects.tree((FILE, name, objects.blob()))).message
+    assert "cannot be the name of a file" in message
+
+
+@pytest.mark.parametrize("name", ["git~2", ".gitx", ".git.x", "x.git", ".g\u00efit"])
+def test_what_only_resembles_git_passes(objects, name):
+    assert look(objects, objects.tree((FILE, name, objects.blob()))).files == 1
+
+
+@pytest.mark.parametrize("name", [".gitmodules", ".GITMODULES ", "gitmod~1"])
+def test_what_tells_of_submodules_may_not_be_a_link(objects, name):
+    """git would read it wherever it leads."""
+    message = refusal(objects, objects.linked(name, "b")).message
+    assert f"{name!r} cannot be a link" in message
+    look(objects, objects.tree((FILE, name, objects.blob())))
+
+
+@pytest.mark.parametrize("second", [FILE, TREE, LINK, MODULE])
+def test_two_entries_of_one_name_are_refused(objects, second):
+    id_ = objects.of(x=b"") if second == TREE else objects.blob()
+    tree = objects.tree((LINK, "a", objects.blob(b"b")), (second, "a", id_))
+    message = refusal(objects, tree).message
+    assert message == "one folder has two entries called 'a'"
+
+
 def test_a_name_is_shown_so_that_it_cannot_act_on_a_terminal(objects):
     tree = objects.tree((FILE, b"\x1b[2J\xff" * 10, objects.blob()))
     message = refusal(objects, tree, name_bytes=5).message
@@ -324,6 +364,14 @@ def test_a_link_that_leads_out_is_refused_by_name_and_target(objects, at, target
     error = refusal(objects, objects.linked(at, target))
     assert f"{at!r} leads out of the release: {target!r}" in error.message
     assert "[shared]" in error.hint
+
+
+@pytest.mark.parametrize("target", ["..\0", "b\0/../..", "\0", ""])
+def test_a_link_whose_target_no_link_can_have_is_refused(objects, target):
+    """symlink(2) ends at the first NUL: git would write a link to `..`."""
+    for shared in ((), ("a",)):
+        error = refusal(objects, objects.linked("a", target), shared=shared)
+        assert f"the link 'a' points to {target!r}, which is no path" in error.message
 
 
 def test_a_link_that_leads_out_by_way_of_another_link_is_refused(objects):
@@ -396,6 +444,14 @@ def test_a_damaged_object_is_named(objects, what, damage):
     error = refusal(objects, tree)
     assert damaged in error.message
     assert "fsck" in error.hint
+
+
+@pytest.mark.parametrize(
+    "mode", ["-100644", "+100644", "10_0644", "100648", " 100644", ""]
+)
+def test_a_mode_that_is_no_number_is_damage(objects, mode):
+    tree = objects.tree((mode, "a", objects.blob()))
+    assert f"damaged on the server: {tree}" in refusal(objects, tree).message
 
 
 def test_a_folder_that_is_a_file_is_refused(objects):

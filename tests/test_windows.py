@@ -27,6 +27,9 @@ CASES = [
     # Berlin's clocks go forward on 29 March 2026, and back on 25 October.
     (["Sun-Mon 08:00-17:00 Europe/Berlin"], "2026-03-29T06:00", None),
     (["Sun-Mon 08:00-17:00 Europe/Berlin"], "2026-10-25T06:30", "2026-10-25T07:00"),
+    # Between two and three there is nothing on the wall on the day they go forward.
+    (["Sun 02:30-03:00 Europe/Berlin"], "2026-03-23T12:00", "2026-04-05T00:30"),
+    (["Sun 02:30-03:00 Europe/Berlin"], "2026-03-29T01:15", "2026-04-05T00:30"),
     (
         ["Mon 08:00-09:00 UTC", "Tue 10:00-11:00 UTC"],
         "2026-11-24T09:30",

@@ -99,13 +99,22 @@ class Access(Table, frozen=True, kw_only=True):
     """Who may do what; what nobody granted is refused."""
 
     def __post_init__(self) -> None:
-        """Refuse groups that are granted something and do not exist."""
+        """Refuse groups with odd names, and granted ones that do not exist."""
+        for group in self.groups:  # msgspec takes a key as it is
+            _check_group(group)
         for index, one in enumerate(self.grant):
             for place, name in enumerate(one.to):
                 if name.startswith("@") and name[1:] not in self.groups:
                     at = f".grant[{index}].to[{place}]"
                     known = ", ".join(sorted(self.groups)) or "none"
                     raise BadValueError(f"a group of [groups] ({known})", name, at=at)
+
+
+def _check_group(name: str) -> None:
+    try:
+        PersonName.read(name)
+    except BadValueError as error:
+        raise BadValueError(error.should, error.got, at=".groups") from error
 
 
 def parse_access(data: bytes, *, where: str) -> Access:

@@ -42,16 +42,17 @@ __all__ = [
 ]
 
 _Pattern: TypeAlias = Annotated[str, Meta(min_length=1, max_length=255)]
+_Patterns: TypeAlias = Annotated[tuple[_Pattern, ...], Meta(max_length=100)]
 
 
 class Refs(Table, frozen=True, kw_only=True):
     """[refs]: which refs deploy, and what becomes of the others."""
 
-    stage: tuple[_Pattern, ...] = ("main", "master")
-    """Patterns (fnmatch) of branches that go to the dev chain; may be empty."""
-    release: tuple[_Pattern, ...] = ("*",)
-    """Patterns (fnmatch) of tags that go to the prod chain; may be empty."""
-    preview: tuple[_Pattern, ...] = ()
+    stage: _Patterns = ("main", "master")
+    """Patterns (fnmatch) of branches that go to the dev chain; none to 100."""
+    release: _Patterns = ("*",)
+    """Patterns (fnmatch) of tags that go to the prod chain; none to 100."""
+    preview: _Patterns = ()
     """Patterns (fnmatch) of branches that get a link of their own; default none."""
     other: Literal["refuse", "store"] = "refuse"
     """What becomes of any other ref; `store` keeps it and deploys nothing."""

@@ -70,11 +70,12 @@ class Window(str):
         """Return when it opens and closes from the day before a moment, in order.
 
         By the clock on the wall: a window that begins at 08:00 begins then also on
-        the day after the clocks changed.
+        the day after the clocks changed. One in the hour that they pass over does
+        not open on that day, so there are days enough for it to open once more.
         """
         today = moment.astimezone(self.zone).date()
         found = []
-        for ahead in range(-1, _WEEK + 1):
+        for ahead in range(-1, 2 * _WEEK + 1):
             day = today + timedelta(days=ahead)
             if day.weekday() in self._days:
                 midnight = datetime(day.year, day.month, day.day)  # noqa: DTZ001 - a wall's
@@ -82,7 +83,8 @@ class Window(str):
                 closes = opens + timedelta(minutes=self._lasts)
                 both = (one.replace(tzinfo=self.zone) for one in (opens, closes))
                 begin, end = (one.astimezone(UTC) for one in both)
-                found.append((begin, end))
+                if begin < end:
+                    found.append((begin, end))
         return found
 
 

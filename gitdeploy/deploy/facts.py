@@ -12,7 +12,7 @@ from gitdeploy.decide import Content, Facts, RefKind, Refuse, chain_of, classify
 from gitdeploy.deploy.app import App
 from gitdeploy.errors import ConfigError
 from gitdeploy.model import ChainName, RefUpdate
-from gitdeploy.repository import DEPLOY_TOML, Pushed, subject_of
+from gitdeploy.repository import DEPLOY_TOML, Pushed, Repository, subject_of
 from gitdeploy.system import clock
 
 if TYPE_CHECKING:  # nothing of it is imported unless a chain wants signatures
@@ -59,7 +59,10 @@ def read_sources(app: App, updates: Sequence[RefUpdate]) -> list[Source]:
     ids = {_looked_at(update) for update in updates}
     pushed = app.repository.pushed(sorted(ids))
     contents = app.repository.contents(sorted(_to_read(pushed.values())))
-    return [_source(update, pushed[_looked_at(update)], contents) for update in updates]
+    return [
+        _source(app.repository, update, pushed[_looked_at(update)], contents)
+        for update in updates
+    ]
 
 
 def read_source(app: App, ref: str, commit: str) -> Source:
@@ -170,8 +173,13 @@ def _to_read(pushed: Iterable[Pushed]) -> set[str]:
     return found
 
 
-def _source(update: RefUpdate, pushed: Pushed, contents: Mapping[str, bytes]) -> Source:
-    config, trouble = _read_config(pushed, contents)
+def _source(
+    repository: Repository,
+    update: RefUpdate,
+    pushed: Pushed,
+    contents: Mapping[str, bytes],
+) -> Source:
+    config, trouble = _read_config(repository, pushed, contents)
     if update.deletes:
         return Source(update, None, None, None, config)
     subject = subject_of(contents.get(pushed.commit or "", b""))
@@ -181,7 +189,7 @@ def _source(update: RefUpdate, pushed: Pushed, contents: Mapping[str, bytes]) ->
 
 
 def _read_config(
-    pushed: Pushed, contents: Mapping[str, bytes]
+    repository: Repository, pushed: Pushed, contents: Mapping[str, bytes]
 ) -> tuple[Config, Refuse | None]:
     """Return deploy.toml as the commit has it; the defaults beside a complaint."""
     if pushed.toml is None:
@@ -194,7 +202,9 @@ def _read_config(
     try:
         config = parse(contents[pushed.toml], where=where)
     except ConfigError as error:
-        return DEFAULTS, Refuse(error.message, error.hint)
+        is_link = pushed.tree and repository.is_link_at(pushed.tree, DEPLOY_TOML)
+        link = Refuse(f"{where}: should be a file, got a link")
+        return DEFAULTS, link if is_link else Refuse(error.message, error.hint)
     later = unsupported(config)
     if later:
         return config, Refuse(f"{where}: {later[0]}: not supported yet")

@@ -13,6 +13,7 @@ __all__ = ["DEPLOY_TOML", "Entry", "Objects", "Pushed", "object_of", "subject_of
 
 DEPLOY_TOML: Final = "deploy.toml"
 
+_LINK: Final = "120000"
 _COMMAND_BYTES: Final = 100_000
 _LEADS_AWAY: Final = rb"(?:symlink|dangling|loop|notdir) (\d+)"
 
@@ -95,6 +96,11 @@ class Objects:
         """Return the id of what lies at `path` in a tree; None: nothing."""
         (answer,) = self._batch_check([f"{tree}:{path}"])
         return object_of(answer)[1]
+
+    def is_link_at(self, tree: str, path: str) -> bool:
+        """Return whether what lies at `path` in a tree is a link."""
+        found = self.entries(tree, [path]).get(path)
+        return found is not None and found.mode == _LINK
 
     def _batch_check(self, questions: Sequence[str]) -> list[str]:
         said = self._asked(questions)
@@ -202,7 +208,7 @@ def subject_of(commit: bytes) -> str:
             encoding = line.removeprefix(b"encoding ").decode("ascii", "replace")
     try:
         text = message.decode(encoding, "replace")
-    except LookupError:  # no encoding that Python knows
+    except (LookupError, ValueError):  # none that Python knows, or takes for text
         text = message.decode("utf-8", "replace")
     lines = (line.rstrip() for line in text.split("\n"))
     return " ".join(takewhile(bool, dropwhile(lambda line: not line, lines))).strip()

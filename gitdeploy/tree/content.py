@@ -28,7 +28,7 @@ def check_links(
         shared: The shared paths.
 
     Raises:
-        ReleaseFailed: One leads out, or lies above a shared path.
+        ReleaseFailed: One leads out, lies above a shared path, or leads nowhere.
     """
     ids = [id_ for _, id_ in links]
     for (path, _), size in zip(links, objects.sizes(ids), strict=True):
@@ -59,6 +59,8 @@ def check_pointers(objects: Objects, small: Sequence[tuple[bytes, bytes]]) -> No
 
 
 def _check_link(path: str, target: str, shared: Collection[str]) -> None:
+    if not target or "\0" in target:  # symlink(2) would take what is before the NUL
+        raise ReleaseFailed(f"the link {path!r} points to {target!r}, which is no path")
     if path in shared:
         return
     for below in shared:

@@ -27,6 +27,7 @@ from gitdeploy.tree.content import (
 from gitdeploy.tree.objects import LINK, Entry, Objects
 from gitdeploy.tree.refusals import (
     check_name,
+    check_names,
     check_totals,
     refuse_bare_repository,
     too_much,
@@ -200,8 +201,9 @@ class _Inspector:
 
     def _sum_of(self, tree: list[Entry]) -> Below:
         total = Below()
+        check_names([entry.name for entry in tree])
         for entry in tree:
-            check_name(entry.name, self._limits.name_bytes)
+            check_name(entry.name, self._limits.name_bytes, is_link=entry.is_link)
             below = self._below_entry(entry)
             slash = below.longest_path > 0
             total.entries += below.entries + 1

@@ -148,7 +148,10 @@ def _entries(data: bytes) -> Iterator[Entry]:
         after = end + 1 + _ID_BYTES
         if after > len(data):
             raise ValueError("an id is cut off")
-        mode = _canonical(int(data[place:space], 8))
+        digits = data[place:space]
+        if not digits.isdigit():  # int() takes signs, blanks and _ as well
+            raise ValueError("a mode is no number")
+        mode = _canonical(int(digits, 8))
         yield Entry(mode, data[space + 1 : end], data[end + 1 : after])
         place = after
 

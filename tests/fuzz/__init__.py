@@ -1,0 +1,1 @@
+"""Readers of what strangers send, fed with anything; `targets` says what must hold."""
