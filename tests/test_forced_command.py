@@ -89,6 +89,7 @@ REFUSED = {
     "doctor shop": "'doctor' cannot be run here",
     "key list": "'key' cannot be run here",
     "x" * (MOST_BYTES + 1): "has more than 32 KiB",
+    "status shop " + "x" * 2_000_000: "has more than 32 KiB",
 }
 
 

@@ -60,13 +60,17 @@ def try_out(  # noqa: PLR0913 - an event, its two chains, and who is told
                 _begin_watch(app, after, wanted)
     except (GitdeployError, OSError) as error:
         why, condemned = blamed(error), after.head.release if is_new else None
-        to = f"to release {before.head.release}" if before.head else "to nothing"
-        report.line("going back", to)
-        if hint := getattr(error, "hint", ""):
-            report.copyable("hint", hint)
+        _tell_going_back(report, before, error)
         with suppress(GitdeployError):  # what can be taken back is, all the same
             app.ledger.condemn(event, why, release=condemned, at=clock.now())
         raise withdraw(app, event, before, why, report, shown=watch) from error
+
+
+def _tell_going_back(report: Report, before: Chain, error: Exception) -> None:
+    to = f"to release {before.head.release}" if before.head else "to nothing"
+    report.line("going back", to)
+    if isinstance(error, GitdeployError) and error.hint:
+        report.copyable("hint", error.hint)
 
 
 def withdraw(
