@@ -48,7 +48,7 @@ class Seen(Struct, frozen=True):
 
     uid: int
     mode: int
-    is_directory: bool
+    is_directory: bool = True
     is_empty: bool = False
     """Whether it is a directory that is known to hold nothing."""
 
