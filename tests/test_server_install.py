@@ -13,7 +13,18 @@ from support.machine import Machine, machine, program
 from support.sshd import HOST
 from support.tools import found, needs
 
-from gitdeploy.server import Command, Directory, File, No, Plan, Wanted, planned, texts
+from gitdeploy.errors import SystemFailed
+from gitdeploy.server import (
+    Command,
+    Directory,
+    File,
+    No,
+    Plan,
+    Wanted,
+    carry_out,
+    planned,
+    texts,
+)
 from gitdeploy.server.parts import Account, Facts, Seen
 
 CONTRIB = Path(__file__).resolve().parent.parent / "contrib"
@@ -248,9 +259,28 @@ def test_every_file_says_that_it_is_ours():
         assert not texts.is_ours(part.text, "ada")
 
 
+def test_packages_are_installed_by_apt_get(tmp_path: Path):
+    """Nothing is asked, nothing else comes along, and a failure says why."""
+    plan = planned(replace(READY, missing=("git", "bubblewrap")), DEPLOY)
+    assert isinstance(plan, Plan)
+    (part,) = plan.left
+    apt, log = tmp_path / "apt-get", tmp_path / "log"
+    apt.write_text(f'#!/bin/sh\necho "$*" >>{log}\n[ "$2" != fail ] || exit 100\n')
+    apt.chmod(0o755)
+    carry_out(part, {"PATH": f"{tmp_path}:/usr/bin:/bin"})
+    assert log.read_text().splitlines() == [
+        "-q update",
+        "-q -y --no-install-recommends install git bubblewrap",
+    ]
+    failing = Command("all", (("apt-get", "-q", "fail"),))
+    with pytest.raises(SystemFailed, match="apt-get exited with 100"):
+        carry_out(failing, {"PATH": f"{tmp_path}:/usr/bin:/bin"})
+
+
 # --- for real -------------------------------------------------------------------------
 
 INSTALL = ("server", "install", "--no-packages")
+ANYBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
 PLACES = ("/etc", "/home", "/srv", "/run/private")
 
 
@@ -267,6 +297,13 @@ def ready(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
         yield one
 
 
+def stand_in(one: Machine, name: str, script: str) -> None:
+    """Let a program of this machine be another one."""
+    one.path(f"/srv/{name}").write_text(f"#!/bin/sh\n{script}")
+    one.run("chmod", "755", f"/srv/{name}")
+    one.run("mount", "--bind", f"/srv/{name}", needs(name))
+
+
 def mode(one: Machine, path: str) -> str:
     return one.run("stat", "--format=%a %U:%G", path).stdout.strip()
 
@@ -279,9 +316,45 @@ def test_dry_run_prints_all_of_it_and_changes_nothing(fresh: Machine):
     assert "/home/deploy/gitdeploy/*/run/*.log {" in said
     assert "useradd --create-home" in said
     assert fresh.files(*PLACES) == before
-    anybody = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
-    same = fresh.run(*anybody, program(), *INSTALL, "--dry-run").stdout
+    same = fresh.run(*ANYBODY, program(), *INSTALL, "--dry-run").stdout
     assert same.startswith(said.partition("\nnote")[0])
+    assert fresh.files(*PLACES) == before
+
+
+def test_a_package_that_is_missing_is_installed_first(fresh: Machine):
+    """By a stand-in for apt-get, which shows again what was hidden."""
+    gone = needs("logrotate")
+    fresh.run("mount", "--bind", "/dev/null", gone)
+    stand_in(
+        fresh,
+        "apt-get",
+        f'echo "$*" >>/srv/said\n[ "$2" = update ] || umount {gone}\n',
+    )
+    first, *_ = fresh.gitdeploy("server", "install").stdout.splitlines()
+    assert first.startswith("made        Debian's packages: ")
+    assert "logrotate" in first
+    assert "logrotate" in fresh.path("/srv/said").read_text()
+    assert "logrotate" not in fresh.gitdeploy("server", "install").stdout
+
+
+def test_systemd_is_told_and_told_once(fresh: Machine):
+    """By a stand-in for systemctl, which makes the link that `enable` makes."""
+    wants = texts.UNIT.parent / "multi-user.target.wants"
+    fresh.run("mkdir", "-p", "/run/systemd/system", wants)
+    stand_in(
+        fresh,
+        "systemctl",
+        f'echo "$*" >>/srv/said\n[ "$1" != enable ] || ln -s {texts.UNIT} {wants}/\n',
+    )
+    said = fresh.gitdeploy(*INSTALL).stdout
+    assert "note" not in said
+    assert fresh.path("/srv/said").read_text().splitlines() == [
+        "try-reload-or-restart ssh",
+        "daemon-reload",
+        "enable gitdeploy-repair.service",
+    ]
+    before = fresh.files(*PLACES)
+    assert fresh.gitdeploy(*INSTALL).stdout.startswith("nothing to do")
     assert fresh.files(*PLACES) == before
 
 
@@ -335,20 +408,11 @@ def test_people_push_over_the_sshd_of_a_server_set_up_so(
     """With its own sshd_config, by the commands that it prints at its end."""
     key = tmp_path / "ada"
     process.run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key)
-    ready.as_user("deploy", "setup", "shop")
-    ready.as_user(
-        "deploy", "key", "add", "ada", stdin=(tmp_path / "ada.pub").read_text()
-    )
-    ready.as_user("deploy", "access", "grant", "ada", "stage", "--app", "shop")
+    let_in(ready, tmp_path / "ada.pub")
     with ready.sshd(tmp_path / "log") as port:
-        host = ready.path("/etc/ssh/ssh_host_ed25519_key.pub").read_text().split()
-        known = tmp_path / "known_hosts"
-        known.write_text(f"[{HOST}]:{port} {host[0]} {host[1]}\n")
-        ssh = ["ssh", "-F", "none", "-oBatchMode=yes", "-oIdentitiesOnly=yes"]
-        ssh += [f"-oUserKnownHostsFile={known}", f"-oIdentityFile={key}"]
-        ssh += ["-oIdentityAgent=none", "-oStrictHostKeyChecking=yes"]
-        work = Work.create(tmp_path / "work")
+        ssh = client(ready, port, key)
         url = f"ssh://deploy@{HOST}:{port}"
+        work = Work.create(tmp_path / "work")
         work.connect(f"{url}/shop", ssh_command=shlex.join(ssh))
         work.commit("one", page="one")
         push = work.push("main")
@@ -357,12 +421,40 @@ def test_people_push_over_the_sshd_of_a_server_set_up_so(
         shell = process.run(*ssh, url, "id", check=False)
         assert (shell.returncode, shell.stdout) == (1, "")
         assert "cannot be run here" in shell.stderr
-        by_password = ["-oPreferredAuthentications=password,keyboard-interactive"]
-        barred = process.run(*ssh, *by_password, url, "status shop", check=False)
+        other = "-oPreferredAuthentications=password,keyboard-interactive"
+        barred = process.run(*ssh, other, url, "status shop", check=False)
         assert "Permission denied (publickey)" in barred.stderr
     www = "/home/deploy/gitdeploy/www/shop-staging/page"
-    visitor = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
-    assert ready.run(*visitor, "cat", www).stdout == "one"
+    assert ready.run(*ANYBODY, "cat", www).stdout == "one"
+
+
+def let_in(one: Machine, public: Path) -> None:
+    """Set shop up and let ada in, as `server install` says."""
+    one.run("cp", public, "/run/private/ada.pub")
+    lines = one.gitdeploy(*INSTALL).stdout.splitlines()
+    commands = [line.split(None, 1)[1] for line in lines if line.startswith("next ")]
+    assert len(commands) == 2
+    for command in commands:
+        one.run("sh", "-c", command)
+    one.as_user("deploy", "access", "grant", "ada", "stage", "--app", "shop")
+
+
+def client(one: Machine, port: int, key: Path) -> list[str]:
+    """Return the ssh client that knows the machine and has a key."""
+    kind, host_key, *_ = (
+        one.path("/etc/ssh/ssh_host_ed25519_key.pub").read_text().split()
+    )
+    known = key.with_name("known_hosts")
+    known.write_text(f"[{HOST}]:{port} {kind} {host_key}\n")
+    options = {
+        "BatchMode": "yes",
+        "IdentitiesOnly": "yes",
+        "IdentityAgent": "none",
+        "IdentityFile": key,
+        "StrictHostKeyChecking": "yes",
+        "UserKnownHostsFile": known,
+    }
+    return ["ssh", "-F", "none", *(f"-o{name}={is_}" for name, is_ in options.items())]
 
 
 def test_a_broken_sshd_config_is_refused_and_nothing_is_left_behind(fresh: Machine):
@@ -378,14 +470,13 @@ def test_a_broken_sshd_config_is_refused_and_nothing_is_left_behind(fresh: Machi
 
 def test_a_snippet_that_sshd_does_not_like_is_taken_back(fresh: Machine):
     """An sshd that knows one of its options no more; what was there before stays."""
-    real = needs("sshd")
-    fresh.run("cp", real, "/run/private/sshd")
-    shim = (
-        f"#!/bin/sh\n[ ! -e {texts.SNIPPET} ] || {{ echo Bad option >&2; exit 255; }}\n"
+    fresh.run("cp", needs("sshd"), "/run/private/sshd")
+    stand_in(
+        fresh,
+        "sshd",
+        f"[ ! -e {texts.SNIPPET} ] || {{ echo Bad option >&2; exit 255; }}\n"
+        'exec /run/private/sshd "$@"\n',
     )
-    fresh.path("/srv/sshd").write_text(f'{shim}exec /run/private/sshd "$@"\n')
-    fresh.run("chmod", "755", "/srv/sshd")
-    fresh.run("mount", "--bind", "/srv/sshd", real)
     done = fresh.gitdeploy(*INSTALL, check=False)
     assert done.returncode == 1
     assert "was taken back, as sshd says: Bad option" in done.stderr
@@ -404,8 +495,7 @@ def test_a_file_of_somebody_else_is_never_overwritten(fresh: Machine, path: Path
 
 def test_only_root_sets_a_server_up(fresh: Machine):
     before = fresh.files(*PLACES)
-    anybody = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
-    done = fresh.run(*anybody, program(), *INSTALL, check=False)
+    done = fresh.run(*ANYBODY, program(), *INSTALL, check=False)
     assert done.returncode == 1
     assert "hint: sudo gitdeploy server install" in done.stderr
     assert fresh.files(*PLACES) == before

@@ -1,9 +1,11 @@
 """`gitdeploy server`: the machine itself, made ready for gitdeploy."""
 
 import os
+import shlex
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Final
 
 import click
 
@@ -29,10 +31,12 @@ from gitdeploy.server import (
 
 __all__ = ["command"]
 
+_DONE: Final = {"make": "made", "write": "wrote"}
+
 
 @click.group()
 def command() -> None:
-    """Make a Debian server ready for gitdeploy: who deploys, sshd, boots, logs."""
+    """Make a Debian server ready for gitdeploy."""
 
 
 @command.command()
@@ -97,27 +101,30 @@ def _environment() -> Mapping[str, str]:
 
 def _show(part: Part, *, dry_run: bool) -> None:
     """Print what a part is; all of it where it is only looked at."""
-    would = "would " if dry_run else ""
+    word = "write" if isinstance(part, File) else "make"
+    shown = f"would {word}" if dry_run else _DONE[word]
+    show_line(f"{shown:<12}{_named(part)}")
+    for line in _whole(part) if dry_run else ():
+        show_line(line)
+
+
+def _named(part: Part) -> str:
     match part:
         case Command():
-            show_line(f"{would + ('make' if dry_run else 'made'):<12}{part.what}")
-            for argv in part.argvs if dry_run else ():
-                show_line(f"{'':12}  {' '.join(argv)}")
+            return part.what
         case Directory():
-            verb = "make" if dry_run else "made"
-            owned = f"{part.mode:04o}, {part.owner}"
-            show_line(f"{would + verb:<12}{part.path}  ({owned})")
+            return f"{part.path}  ({part.mode:04o}, {part.owner})"
         case File():
-            verb = "write" if dry_run else "wrote"
-            show_line(f"{would + verb:<12}{part.path}  (0644, root)")
-            for line in _framed(part.text) if dry_run else ():
-                show_line(line)
+            return f"{part.path}  (0644, root)"
 
 
-def _framed(text: str) -> Iterator[str]:
-    yield ""
-    yield from (f"    {line}".rstrip() for line in text.splitlines())
-    yield ""
+def _whole(part: Part) -> Iterator[str]:
+    if isinstance(part, Command):
+        yield from (f"{'':12}  {shlex.join(argv)}" for argv in part.argvs)
+    if isinstance(part, File):
+        yield ""
+        yield from (f"    {line}".rstrip() for line in part.text.splitlines())
+        yield ""
 
 
 def _show_rest(plan: Plan, facts: Facts, wanted: Wanted, *, dry_run: bool) -> None:
@@ -136,8 +143,7 @@ def _next(facts: Facts, wanted: Wanted) -> Iterator[str]:
     usual = shutil.which("gitdeploy", path="/usr/local/bin:/usr/bin:/bin")
     is_found = usual and os.path.realpath(usual) == os.path.realpath(facts.program)
     program = "gitdeploy" if is_found else str(facts.program)
-    own_root = facts.root.name == "gitdeploy" and not wanted.root
-    root = "" if own_root else f" --root {facts.root}"
+    root = f" --root {facts.root}" if wanted.root else ""
     for words, data in (("setup shop", ""), ("key add ada", " <ada.pub")):
         line = f"{program} {words}{root}"
         if shutil.which("sudo", path=SEARCHED):

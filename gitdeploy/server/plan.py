@@ -24,6 +24,7 @@ NEEDED: Final = {"git": "git", "sshd": "openssh-server"}
 
 _OTHERS_WRITE: Final = stat.S_IWGRP | stat.S_IWOTH
 _LETS_NOBODY_IN: Final = ("nologin", "false")
+_FOR_ALL: Final = "make -C gitdeploy install PREFIX=/usr/local PYTHON=/usr/bin/python3"
 _HANG_UP: Final = 'kill -HUP "$(cat /run/sshd.pid)"'
 
 
@@ -44,7 +45,7 @@ def _refusals(facts: Facts, wanted: Wanted) -> Iterator[No]:
     if facts.program_says:
         yield No(
             f"{wanted.user} cannot run {facts.program}: {facts.program_says}",
-            hint="make -C gitdeploy install PREFIX=/usr/local",
+            hint=_FOR_ALL,
         )
     if facts.sshd_says:
         yield No(
