@@ -468,6 +468,14 @@ def test_a_broken_sshd_config_is_refused_and_nothing_is_left_behind(fresh: Machi
     assert fresh.files(*PLACES) == before
 
 
+def test_a_sshd_config_that_reads_no_snippets_is_told_of(fresh: Machine):
+    config = fresh.path("/etc/ssh/sshd_config")
+    kept = [line for line in config.read_text().splitlines() if "Include" not in line]
+    config.write_text("\n".join([*kept, ""]))
+    said = fresh.gitdeploy(*INSTALL).stdout
+    assert "write at its top:  Include /etc/ssh/sshd_config.d/*.conf" in said
+
+
 def test_a_snippet_that_sshd_does_not_like_is_taken_back(fresh: Machine):
     """An sshd that knows one of its options no more; what was there before stays."""
     fresh.run("cp", needs("sshd"), "/run/private/sshd")

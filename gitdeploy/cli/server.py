@@ -40,7 +40,9 @@ def command() -> None:
 
 
 @command.command()
-@click.option("--user", default="deploy", metavar="NAME", help="Else deploy.")
+@click.option(
+    "--user", default="deploy", metavar="NAME", help="Who deploys; else deploy."
+)
 @click.option(
     "--root",
     type=click.Path(file_okay=False, path_type=Path),
@@ -58,11 +60,11 @@ def command() -> None:
 def install(
     *, user: str, root: Path | None, packages: bool, dry_run: bool, as_json: bool
 ) -> None:
-    """Make the user, directories, sshd's and logrotate's files, and the boot unit.
+    """Set this server up: user, directories, sshd, boot unit, logs.
 
     As root; --dry-run for anybody. Safe to repeat: what is right is not touched, and a
     file that this verb did not write is never overwritten. sshd is asked whether it
-    likes its new file before that is kept.
+    likes its new file before that is kept. At its end it says what comes next.
     """
     if not dry_run:
         _prepare()

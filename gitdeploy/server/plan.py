@@ -174,7 +174,8 @@ def _notes(facts: Facts, wanted: Wanted) -> Iterator[str]:
             "/etc/ssh/sshd_config does not read our snippet; write at its top:"
             f"  Include {texts.SNIPPET.parent}/*.conf"
         )
-    if not facts.systemd:
+    is_told = facts.systemd or facts.texts.get(texts.SNIPPET)
+    if not is_told:
         yield f"sshd reads its snippet when it starts, or now:  {_HANG_UP}"
     if not facts.systemd and not facts.enabled:
         yield (

@@ -152,7 +152,7 @@ def machine(directory: Path) -> Iterator[Machine]:
             yield Machine(child.pid)
         finally:
             os.killpg(child.pid, signal.SIGTERM)
-    shutil.rmtree(etc)
+            shutil.rmtree(etc)  # password hashes and host keys are not left lying
 
 
 def _forget_ours(etc: Path) -> None:
