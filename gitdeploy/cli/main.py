@@ -13,7 +13,7 @@ from gitdeploy.door import guarded
 __all__ = ["VERBS", "gitdeploy", "main"]
 
 VERBS: Final[Mapping[str, tuple[str, ...]]] = {
-    "Begin": ("setup", "demo", "completion"),
+    "Begin": ("setup", "server", "demo", "completion"),
     "Look": ("status", "releases", "history", "logs", "plan", "verify"),
     "Act": ("rollback", "rollforward", "release", "deploy", "redeploy", "cancel"),
     "Let in": ("key", "access"),
