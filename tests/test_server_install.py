@@ -364,6 +364,7 @@ def test_a_fresh_server_is_set_up_and_the_second_time_nothing_changes(fresh: Mac
     assert "wrote       /etc/ssh/sshd_config.d/gitdeploy.conf" in said
     assert "setup shop" in said
     assert "key add ada" in said
+    assert "access grant ada admin" in said
     for path, wanted in {
         "/home/deploy": "711 deploy:deploy",
         "/home/deploy/gitdeploy": "755 deploy:deploy",
@@ -433,10 +434,9 @@ def let_in(one: Machine, public: Path) -> None:
     one.run("cp", public, "/run/private/ada.pub")
     lines = one.gitdeploy(*INSTALL).stdout.splitlines()
     commands = [line.split(None, 1)[1] for line in lines if line.startswith("next ")]
-    assert len(commands) == 2
+    assert len(commands) == 3
     for command in commands:
         one.run("sh", "-c", command)
-    one.as_user("deploy", "access", "grant", "ada", "stage", "--app", "shop")
 
 
 def client(one: Machine, port: int, key: Path) -> list[str]:

@@ -32,6 +32,12 @@ from gitdeploy.server import (
 __all__ = ["command"]
 
 _DONE: Final = {"make": "made", "write": "wrote"}
+_FIRST: Final = (
+    ("setup shop", ""),
+    ("key add ada", " <ada.pub"),
+    ("access grant ada admin", ""),
+)
+"""What comes first on a new server: an app, and somebody who may push to it."""
 
 
 @click.group()
@@ -146,7 +152,7 @@ def _next(facts: Facts, wanted: Wanted) -> Iterator[str]:
     is_found = usual and os.path.realpath(usual) == os.path.realpath(facts.program)
     program = "gitdeploy" if is_found else str(facts.program)
     root = f" --root {facts.root}" if wanted.root else ""
-    for words, data in (("setup shop", ""), ("key add ada", " <ada.pub")):
+    for words, data in _FIRST:
         line = f"{program} {words}{root}"
         if shutil.which("sudo", path=SEARCHED):
             yield f"sudo -u {wanted.user} {line}{data}"
