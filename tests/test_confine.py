@@ -464,13 +464,20 @@ def test_what_has_to_be_confined_is_refused_where_it_cannot_be(place: Place) -> 
     assert "who may stage can read what the server's user can" in doctor.stdout
 
 
-def test_sudo_that_is_held_is_explained(ordinary: Place) -> None:
-    sudo = 'echo "sudo: The \\"no new privileges\\" flag is set"; exit 1'
-    done = ordinary.push(
-        "[[activate]]\nname = 'reload'\nrun = 'sh script'\n", script=sudo
-    )
+@pytest.mark.parametrize("held", ["boxed", "unboxed"])
+def test_what_has_to_reach_the_machine_and_is_held_is_explained(
+    ordinary: Place, held: str
+) -> None:
+    """As sudo and systemctl would, each in its own words."""
+    said = 'echo "Failed to connect to bus"; exit 1'
+    if held == "unboxed":
+        ordinary.without_bwrap()
+        ordinary.server_toml("")
+        said = 'echo "sudo: The \\"no new privileges\\" flag is set"; exit 1'
+    toml = "[[activate]]\nname = 'reload'\nrun = 'sh script'\n"
+    done = ordinary.push(toml, script=said)
     assert done.code == 1
-    assert '[steps] unconfined = ["sh script"] in server.toml lets it' in done.words
+    assert '[steps] unconfined = ["sh script"] in server.toml' in done.words
 
 
 # --- how much it uses ---------------------------------------------------------------

@@ -40,6 +40,7 @@ _LOOK_S: Final = 0.1
 _NOT_FOUND: Final = 127  # of sh(1), env(1) and all that start another program
 _NO_PRIVILEGES: Final = "no new privileges"
 """What sudo(8) says where it may not do its work."""
+_AROUND_THE_FLIP: Final = ("activate", "deactivate")
 _UNSEEN: Final = (
     "commands see the system and their release;  [steps] readable  in server.toml"
     " shows them more"
@@ -119,12 +120,18 @@ def serve(
 
 
 def _way_out(command: Command, code: int, place: Workplace) -> str:
-    """Return what the server would have to allow, where a command failed for that."""
-    if code == _NOT_FOUND and place.confinement.box:
+    """Return what the server would have to allow, where a command failed for that.
+
+    What restarts a service fails in many words; that of all commands has to get out.
+    """
+    boxed, words = place.confinement.box is not None, words_of(command)
+    if boxed and code == _NOT_FOUND:
         return _UNSEEN
-    if any(_NO_PRIVILEGES in line for line in place.log.tail):
-        words = json.dumps(words_of(command), ensure_ascii=False)
-        return f"[steps] unconfined = [{words}]  in server.toml lets it"
+    around_the_flip = place.environment.get("GITDEPLOY_STAGE") in _AROUND_THE_FLIP
+    is_held = boxed and around_the_flip and words not in place.confinement.free
+    if is_held or any(_NO_PRIVILEGES in line for line in place.log.tail):
+        named = json.dumps(words, ensure_ascii=False)
+        return f"commands are held; [steps] unconfined = [{named}]  in server.toml"
     return ""
 
 
