@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from support.tools import needs
+from support.tools import cannot, needs
 
 NOBODY = 65534
 _STASH = "/run/gitdeploy-tests"
@@ -40,6 +40,8 @@ def ordinary_user(world: Path, *without: str) -> list[str]:
 
 def without_programs(*programs: str) -> list[str]:
     """Return what goes in front of a command for which programs are not there."""
+    if os.geteuid() != 0:
+        cannot("only root can take a program away for one process")
     script = [f"mount --bind /dev/null {path}" for path in programs]
     script.append('exec "$@"')
     return [
