@@ -4,6 +4,7 @@ As root and as an ordinary user of the server, since what holds them differs.
 """
 
 import contextlib
+import functools
 import json
 import os
 import shutil
@@ -11,7 +12,7 @@ import socket
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Any
@@ -36,12 +37,16 @@ class Place:
         self.prefix = prefix
         self.is_other = bool(prefix)
         self.outside = world / "outside"
-        for path in (self.root, self.outside, world / "home/.ssh"):
+        self.work = Work(world / "work")
+
+    def set_up(self) -> None:
+        """Make all of it, once; `cp` makes the others."""
+        for path in (self.root, self.outside, self.world / "home/.ssh"):
             path.mkdir(parents=True)
-        (world / "home/.ssh/id_ed25519").write_text(CANARY)
-        self.work = Work.create(world / "work")
-        self.work.connect(self.root / "shop.git")
-        self._give(world)
+        (self.world / "home/.ssh/id_ed25519").write_text(CANARY)
+        Work.create(self.work.path)
+        self.work.connect("../root/shop.git")
+        self._give(self.world)
         for app in ("shop", "blog"):
             assert self.gitdeploy("setup", app).returncode == 0
         self.gitdeploy("env", "blog", "set", f"SECRET={CANARY}")
@@ -106,6 +111,7 @@ class Told:
 
 @contextlib.contextmanager
 def made_place(kind: str) -> Iterator[Place]:
+    """A place for an empty directory, which is gone afterwards."""
     if os.geteuid() != 0 and kind == "root":
         pytest.skip("we are not root")
     needs("bwrap")
@@ -118,15 +124,39 @@ def made_place(kind: str) -> Iterator[Place]:
         shutil.rmtree(world)
 
 
+@pytest.fixture(scope="module")
+def first() -> Iterator[Callable[[str], Place]]:
+    """Set a place up for each kind of user, the first time that it is wanted."""
+    with contextlib.ExitStack() as stack:
+
+        @functools.cache
+        def set_up(kind: str) -> Place:
+            made = stack.enter_context(made_place(kind))
+            made.set_up()
+            return made
+
+        yield set_up
+
+
+@contextlib.contextmanager
+def copied(first: Place, kind: str) -> Iterator[Place]:
+    """A place as it was set up; nothing in it names where it lies."""
+    with made_place(kind) as made:
+        process.run("cp", "-a", f"{first.world}/.", made.world)
+        yield made
+
+
 @pytest.fixture(params=["root", "ordinary user"])
-def place(request: pytest.FixtureRequest) -> Iterator[Place]:
-    with made_place(request.param) as made:
+def place(
+    request: pytest.FixtureRequest, first: Callable[[str], Place]
+) -> Iterator[Place]:
+    with copied(first(request.param), request.param) as made:
         yield made
 
 
 @pytest.fixture
-def ordinary() -> Iterator[Place]:
-    with made_place("ordinary user") as made:
+def ordinary(first: Callable[[str], Place]) -> Iterator[Place]:
+    with copied(first("ordinary user"), "ordinary user") as made:
         yield made
 
 

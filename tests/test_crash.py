@@ -229,7 +229,7 @@ def changes(call: ast.Call) -> Iterator[str]:
     of_a_path = isinstance(call.func, ast.Attribute) and module != "files"
     if any(
         (
-            module == "shutil",
+            module == "shutil" and last != "which",
             module == "os" and last in OF_OS,
             of_a_path and last in OF_PATHS,
             last == "open" and any(is_to_write(word) for word in call.args[:2]),

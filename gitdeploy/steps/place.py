@@ -107,8 +107,11 @@ def started(
             boxed = box.words(place.directory, tmp, unprivileged=place.unprivileged)
             prefix = [*boxed, *prefix]
         argv, first = _handed_over(prefix, environment)
+        begun = _argv_of(command)
+        if is_free or not box:  # in a box other programs are there
+            process.check_found(begun[0], environment.get("PATH", ""))
         yield process.start(
-            [*argv, *_argv_of(command)],
+            [*argv, *begun],
             env=first,
             cwd=place.directory,
             stderr=stderr,

@@ -167,6 +167,28 @@ def start(  # noqa: PLR0913 - the descriptors of a child are three
         raise SystemFailed(_why_not(argv[0], error)) from error
 
 
+def check_found(program: str, path: str) -> None:
+    """Say nothing if there is a program; for one that another program starts for us.
+
+    Args:
+        program: Its name, or where it is.
+        path: Where it is looked for, as in PATH.
+
+    Raises:
+        SystemFailed: There is no such program.
+    """
+    import shutil
+
+    if "/" in program or not all(map(os.path.isabs, path.split(os.pathsep))):
+        return  # where it is looked for is not for us to say
+    if shutil.which(program, path=path) is None:
+        raise SystemFailed(_nowhere(program))
+
+
+def _nowhere(program: str) -> str:
+    return f"{program}: no such program in PATH"
+
+
 def _why_not(program: str, error: OSError) -> str:
     """Return why a program did not start.
 
@@ -175,4 +197,4 @@ def _why_not(program: str, error: OSError) -> str:
     """
     if "/" in program or error.filename != program:
         return f"{error.filename}: {error.strerror}"
-    return f"{program}: no such program in PATH"
+    return _nowhere(program)

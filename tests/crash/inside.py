@@ -131,6 +131,9 @@ def _warm() -> None:
         "submodules",
     ):
         import_module(f"gitdeploy.{name}")
+    from gitdeploy.steps import why_no_box
+
+    why_no_box()  # it is found out once for each process: at no point of a deed
 
 
 def end_all(world: World) -> list[int]:
