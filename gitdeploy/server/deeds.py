@@ -11,6 +11,7 @@ from gitdeploy.errors import SystemFailed
 from gitdeploy.server import sshd
 from gitdeploy.server.parts import Check, Command, Directory, File, Part
 from gitdeploy.system import files, process
+from gitdeploy.system.below import give_directory
 
 __all__ = ["carry_out"]
 
@@ -42,9 +43,7 @@ def _make(part: Directory, env: Mapping[str, str]) -> None:
     owner = pwd.getpwnam(part.owner)
     if not part.in_home:
         files.make_directory(part.path)
-        files.give_directory(
-            part.path, part.mode, owner=owner.pw_uid, group=owner.pw_gid
-        )
+        give_directory(part.path, part.mode, owner=owner.pw_uid, group=owner.pw_gid)
         return
     who = [f"--reuid={owner.pw_uid}", f"--regid={owner.pw_gid}", "--init-groups"]
     made = ["install", "-d", "-m", f"{part.mode:04o}", str(part.path)]

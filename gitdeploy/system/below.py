@@ -12,7 +12,7 @@ from typing import Final
 
 from gitdeploy.system import files
 
-__all__ = ["link_below", "open_below", "open_to_read", "put_below"]
+__all__ = ["give_directory", "link_below", "open_below", "open_to_read", "put_below"]
 
 _DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -111,3 +111,14 @@ def _open_or_replace(name: bytes, parent: int) -> int:
     except NotADirectoryError:
         os.unlink(name, dir_fd=parent)
         return _open_or_make(name, parent)
+
+
+def give_directory(path: Path, mode: int, *, owner: int, group: int) -> None:
+    """Let a directory, which is not a link, belong to a user, with permissions.
+
+    Raises:
+        OSError: It is a link or no directory; nothing is changed.
+    """
+    with files.open_directory(path) as fd:
+        os.fchown(fd, owner, group)
+        os.fchmod(fd, mode)

@@ -24,7 +24,6 @@ __all__ = [
     "copy",
     "copy_tree",
     "create_whole",
-    "give_directory",
     "link_file",
     "make_directory",
     "make_read_only",
@@ -149,17 +148,6 @@ def overwrite(fd: int, data: bytes) -> None:
 def change_mode(path: Path, mode: int) -> None:
     """Give a file or directory other permissions."""
     os.chmod(path, mode)
-
-
-def give_directory(path: Path, mode: int, *, owner: int, group: int) -> None:
-    """Let a directory, which is not a link, belong to a user, with permissions.
-
-    Raises:
-        OSError: It is a link or no directory; nothing is changed.
-    """
-    with open_directory(path) as fd:
-        os.fchown(fd, owner, group)
-        os.fchmod(fd, mode)
 
 
 def create_whole(path: Path, data: bytes, mode: int = 0o644) -> bool:
