@@ -579,6 +579,20 @@ def running_in(place: Place) -> list[str]:
     return [words for words in found if words]
 
 
+@pytest.mark.parametrize("held", ["boxed", "unboxed"])
+def test_what_the_machine_allows_may_be_less(ordinary: Place, held: str) -> None:
+    """Nobody may raise the limits that our own user has."""
+    if held == "unboxed":
+        ordinary.without_bwrap()
+    limits = "[limits]\nmemory_bytes = '8GiB'\ncpu_time = '1h'\n"
+    ordinary.server_toml(f"{BOX if held == 'boxed' else ''}{limits}")
+    less = ("--nproc=2000:2000", "--data=4294967296", "--cpu=600:600")
+    ordinary.prefix = [*ordinary.prefix, needs("prlimit"), *less, "--"]
+    done = ordinary.push_step("ulimit -a")
+    assert done.code == 0, done
+    assert "processes 2000" in done.words.replace("process 2000", "processes 2000")
+
+
 def test_a_timeout_that_is_above_the_limit_is_refused_at_once(ordinary: Place) -> None:
     ordinary.server_toml(f"{BOX}[limits]\nsteps_time = '1m'\n")
     toml = f"[[build.steps]]\nname = 'a'\nrun = 'touch {ordinary.outside}/x'\n"

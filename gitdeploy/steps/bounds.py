@@ -5,6 +5,7 @@ processes of a command use together is looked at now and then.
 """
 
 import math
+import resource
 from collections.abc import Callable, Iterable
 from typing import Final
 
@@ -46,14 +47,23 @@ class Bounds(Struct, frozen=True):
         """
         words = []
         if self.memory_bytes is not None:
-            words.append(f"--data={self.memory_bytes}")
+            most = _allowed(resource.RLIMIT_DATA, self.memory_bytes)
+            words.append(f"--data={most}")
         if self.cpu_s is not None:
             soft = math.ceil(self.cpu_s)
-            words.append(f"--cpu={soft}:{soft + _GRACE_S}")
+            most = _allowed(resource.RLIMIT_CPU, soft + _GRACE_S)
+            words.append(f"--cpu={min(soft, most)}:{most}")
         if self.processes is not None:
             others = 0 if boxed else processes.threads_of_ours()
-            words.append(f"--nproc={self.processes + others}")
+            most = _allowed(resource.RLIMIT_NPROC, self.processes + others)
+            words.append(f"--nproc={most}")
         return [program("prlimit"), *words, "--"] if words else []
+
+
+def _allowed(kind: int, wanted: int) -> int:
+    """Return a limit that is not above ours: nobody may raise that (setrlimit(2))."""
+    _, hard = resource.getrlimit(kind)
+    return wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
 
 
 class Gauge:
