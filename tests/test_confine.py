@@ -398,6 +398,16 @@ def test_a_root_below_what_is_shown_is_hidden_in_it(place: Place) -> None:
     assert succeeded(place) == set()
 
 
+def test_a_place_that_is_not_seen_is_explained(ordinary: Place) -> None:
+    done = ordinary.push_step(f"cat {ordinary.root}/blog/shared/.env")
+    assert done.code == 1
+    assert "[steps] readable in server.toml shows them more" in done.words
+    done = ordinary.push_step("touch /usr/evil")
+    assert "[steps] readable in server.toml shows them more" in done.words
+    done = ordinary.push_step("echo no; exit 1")
+    assert "server.toml" not in done.words
+
+
 def test_a_program_that_is_not_seen_is_explained(ordinary: Place) -> None:
     tool = ordinary.world / "home/bin/tool"
     tool.parent.mkdir()

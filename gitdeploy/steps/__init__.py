@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import select
 import subprocess
 from collections.abc import Callable, Iterator
@@ -38,6 +39,8 @@ __all__ = [
 _READ_BYTES: Final = 65536
 _LOOK_S: Final = 0.1
 _NOT_FOUND: Final = 127  # of sh(1), env(1) and all that start another program
+_MISSED: Final = re.compile("No such file or directory|Read-only file system")
+"""What a command says that wants a place which is not there for it (errno(3))."""
 _NO_PRIVILEGES: Final = "no new privileges"
 """What sudo(8) says where it may not do its work."""
 _AROUND_THE_FLIP: Final = ("activate", "deactivate")
@@ -125,7 +128,7 @@ def _way_out(command: Command, code: int, place: Workplace) -> str:
     What restarts a service fails in many words; that of all commands has to get out.
     """
     boxed, words = place.confinement.box is not None, words_of(command)
-    if boxed and code == _NOT_FOUND:
+    if boxed and (code == _NOT_FOUND or any(map(_MISSED.search, place.log.tail))):
         return _UNSEEN
     around_the_flip = place.environment.get("GITDEPLOY_STAGE") in _AROUND_THE_FLIP
     is_held = boxed and around_the_flip and words not in place.confinement.free
