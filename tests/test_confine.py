@@ -509,7 +509,7 @@ def test_what_has_to_reach_the_machine_and_is_held_is_explained(
     ordinary: Place, held: str
 ) -> None:
     """As sudo and systemctl would, each in its own words."""
-    said = 'echo "Failed to connect to bus"; exit 1'
+    said = 'echo "Failed to connect to bus: No such file or directory"; exit 1'
     if held == "unboxed":
         ordinary.without_bwrap()
         ordinary.server_toml("")

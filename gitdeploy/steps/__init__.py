@@ -128,13 +128,15 @@ def _way_out(command: Command, code: int, place: Workplace) -> str:
     What restarts a service fails in many words; that of all commands has to get out.
     """
     boxed, words = place.confinement.box is not None, words_of(command)
-    if boxed and (code == _NOT_FOUND or any(map(_MISSED.search, place.log.tail))):
-        return _UNSEEN
+    if boxed and words in place.confinement.free:
+        return ""
     around_the_flip = place.environment.get("GITDEPLOY_STAGE") in _AROUND_THE_FLIP
-    is_held = boxed and around_the_flip and words not in place.confinement.free
-    if is_held or any(_NO_PRIVILEGES in line for line in place.log.tail):
+    acts = boxed and around_the_flip and code != _NOT_FOUND
+    if acts or any(_NO_PRIVILEGES in line for line in place.log.tail):
         named = json.dumps(words, ensure_ascii=False)
         return f"commands are held; [steps] unconfined = [{named}]  in server.toml"
+    if boxed and (code == _NOT_FOUND or any(map(_MISSED.search, place.log.tail))):
+        return _UNSEEN
     return ""
 
 
