@@ -50,7 +50,7 @@ STEP = "[[build.steps]]\nname = 'prints'\nrun = 'sh prints'\n"
 FAILS = "[[build.steps]]\nname = 'fails'\nrun = 'sh prints; exit 3'\n"
 CHECK = "[[checks]]\nname = 'prints'\nrun = 'sh prints; exit 3'\n"
 ACTIVATE = "[[activate]]\nname = 'prints'\nrun = 'sh prints; exit 3'\n"
-SERVED = "[[checks]]\nname = 'page'\nserve = 'exec python3 page.py'\nwithin = '5s'\n"
+SERVED = "[[checks]]\nname = 'page'\nserve = 'exec python3 page.py'\nwithin = '2s'\n"
 SERVED += "url = '/'\n"
 
 OURS = (b"git", b"/usr/bin/bwrap", b"/usr/bin/prlimit")
@@ -71,7 +71,7 @@ def watched_processes() -> Iterator[list[bytes]]:
     over = threading.Event()
 
     def look() -> None:
-        while not over.wait(0.01):
+        while not over.wait(0.05):
             for path in Path("/proc").glob("[0-9]*/cmdline"):
                 try:
                     words = path.read_bytes()
