@@ -1,5 +1,6 @@
 """What the doctor finds, whom it says it hurts, and what mends it."""
 
+import json
 import os
 import shutil
 import sys
@@ -599,6 +600,17 @@ def test_keys_and_rights_that_let_the_wrong_in_or_nobody_are_found(server, tmp_p
     (server.root / "access.toml").write_text("[[grant]]\n")
     found = names_of_people(server, tmp_path)
     assert found == ["access-broken", "access-writable", "key-expired"]
+
+
+def test_a_broken_server_toml_is_told_once_with_whom_it_hurts(server):
+    server.setup("shop")
+    (server.root / "shop/server.toml").write_text("[limits\n")
+    found = server.gitdeploy("doctor", "shop", "--json", check=False)
+    (one,) = json.loads(found.stdout)["findings"]
+    assert found.returncode == 4
+    assert one["name"] == "server-toml-broken"
+    assert "shop/server.toml: should be TOML" in one["what"]
+    assert one["means"].startswith("everybody: every push is refused")
 
 
 def names_of_people(server, home) -> list[str]:

@@ -1,12 +1,14 @@
 """What the machine lacks, or soon may."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Final
 
 from gitdeploy.deploy.app import App
 from gitdeploy.deploy.confining import means_of
 from gitdeploy.deploy.doctor.finding import Finding
 from gitdeploy.deploy.receiving import GATE_FROM, git_version
+from gitdeploy.errors import ConfigError
 from gitdeploy.system import disk
 from gitdeploy.system.terminal import human_bytes
 
@@ -40,7 +42,8 @@ def findings(app: App) -> Iterator[Finding]:
             "apt-get install git",
             severity="note",
         )
-    yield from _unconfined(app)
+    with suppress(ConfigError):  # `people` tells it
+        yield from _unconfined(app)
 
 
 def _unconfined(app: App) -> Iterator[Finding]:

@@ -3,6 +3,7 @@
 import os
 import stat
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -33,10 +34,12 @@ def findings(app: App) -> Iterator[Finding]:
                 f"chmod go-w {path}",
             )
     yield from _useless(keys)
-    yield from _signers(app)
+    with suppress(ConfigError):  # told already
+        yield from _signers(app)
 
 
 def _broken(app: App) -> Iterator[Finding]:
+    """Yield which of the server's own files cannot be read, and what that stops."""
     try:
         granted(app.layout.root)
     except ConfigError as error:
@@ -45,6 +48,15 @@ def _broken(app: App) -> Iterator[Finding]:
             error.message,
             "everybody who comes over ssh with a key of gitdeploy is refused",
             error.hint or f"edit {access_toml(app.layout.root)}",
+        )
+    try:
+        _ = app.server
+    except ConfigError as error:
+        yield Finding(
+            "server-toml-broken",
+            error.message,
+            "everybody: every push is refused, and no key of gitdeploy lets in",
+            error.hint or f"edit {app.layout.server_toml}",
         )
 
 
