@@ -517,7 +517,10 @@ def test_what_has_to_reach_the_machine_and_is_held_is_explained(
     toml = "[[activate]]\nname = 'reload'\nrun = 'sh script'\n"
     done = ordinary.push(toml, script=said)
     assert done.code == 1
-    assert '[steps] unconfined = ["sh script"] in server.toml' in done.words
+    assert "if it runs nothing of the release: [steps] unconfined" in done.words
+    assert '= ["sh script"] in server.toml' in done.words
+    done = ordinary.push(toml, script="echo the migration failed; exit 1")
+    assert "server.toml" not in done.words
 
 
 # --- how much it uses ---------------------------------------------------------------

@@ -41,7 +41,12 @@ _LOOK_S: Final = 0.1
 _NOT_FOUND: Final = 127  # of sh(1), env(1) and all that start another program
 _MISSED: Final = re.compile("No such file or directory|Read-only file system")
 """What a command says that wants a place which is not there for it (errno(3))."""
-_NO_PRIVILEGES: Final = "no new privileges"
+_SHUT_IN: Final = re.compile(
+    "Failed to connect to (?:the )?bus|System has not been booted|not permitted"
+    "|Permission denied"
+)
+"""What systemctl(1) and its like say, where they do not reach the machine."""
+_NO_PRIVILEGES: Final = re.compile("no new privileges")
 """What sudo(8) says where it may not do its work."""
 _AROUND_THE_FLIP: Final = ("activate", "deactivate")
 _UNSEEN: Final = (
@@ -123,19 +128,22 @@ def serve(
 
 
 def _way_out(command: Command, code: int, place: Workplace) -> str:
-    """Return what the server would have to allow, where a command failed for that.
-
-    What restarts a service fails in many words; that of all commands has to get out.
-    """
+    """Return what the server would have to allow, where a command failed for that."""
     boxed, words = place.confinement.box is not None, words_of(command)
     if boxed and words in place.confinement.free:
         return ""
+
+    def said(what: re.Pattern[str]) -> bool:
+        return any(map(what.search, place.log.tail))
+
     around_the_flip = place.environment.get("GITDEPLOY_STAGE") in _AROUND_THE_FLIP
-    acts = boxed and around_the_flip and code != _NOT_FOUND
-    if acts or any(_NO_PRIVILEGES in line for line in place.log.tail):
+    if said(_NO_PRIVILEGES) or (boxed and around_the_flip and said(_SHUT_IN)):
         named = json.dumps(words, ensure_ascii=False)
-        return f"commands are held; [steps] unconfined = [{named}]  in server.toml"
-    if boxed and (code == _NOT_FOUND or any(map(_MISSED.search, place.log.tail))):
+        return (
+            "commands are held; if it runs nothing of the release:  [steps] unconfined"
+            f" = [{named}]  in server.toml"
+        )
+    if boxed and (code == _NOT_FOUND or said(_MISSED)):
         return _UNSEEN
     return ""
 
