@@ -21,7 +21,13 @@ import pytest
 from support import process
 from support.git import REMOTE, Work
 from support.ordinary import give, ordinary_user, without_programs
+from support.server import Server
 from support.tools import needs
+
+from gitdeploy.deploy import quota
+from gitdeploy.deploy.app import App
+from gitdeploy.door import surroundings
+from gitdeploy.errors import ReleaseFailed
 
 CANARY = "canary-4711-of-another-app"
 BOX = '[steps]\nconfine = "require"\n'
@@ -627,6 +633,22 @@ def test_an_app_takes_no_more_of_the_disk_than_it_may(ordinary: Place) -> None:
     assert done.code == 1
     assert "the limit is 6.0 MiB" in done.words
     assert ordinary.live == live
+
+
+def test_a_quota_is_looked_at_while_commands_run(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As each command asks now and then; here nobody waits until it does."""
+    monkeypatch.setattr(quota, "_SOONEST_S", 0.0)
+    server.setup("shop")
+    (server.root / "shop/server.toml").write_text("[limits]\ndisk_bytes = '6MiB'\n")
+    around = surroundings(os.environ)
+    with App.open(server.root, "shop", around, "ada") as app:
+        watch = quota.QuotaWatch(app)
+        watch.look()
+        (server.root / "shop/releases/big").write_bytes(os.urandom(7 * 2**20))
+        with pytest.raises(ReleaseFailed, match=r"the limit is 6\.0 MiB"):
+            watch.look()
 
 
 # --- what it leaves -----------------------------------------------------------------

@@ -33,7 +33,6 @@ __all__ = [
     "serve",
     "what_tool_says",
     "why_no_box",
-    "words_of",
 ]
 
 _READ_BYTES: Final = 65536
