@@ -1,20 +1,136 @@
 """Names below a directory that others may change: no link is followed on the way.
 
-A commit, a step or the running app could make a folder a link that leads elsewhere;
-each part of a path is opened by itself (openat(2), O_NOFOLLOW).
+A commit, a step or the running app could make a folder a link that leads elsewhere, or
+put a pipe or a device where a file is expected. What lies there is opened beneath a
+directory that is ours, and looked at by that descriptor.
 """
 
+import errno
 import os
+import stat
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
 from gitdeploy.system import files
+from gitdeploy.system.openat2 import open_without_links
 
-__all__ = ["give_directory", "link_below", "open_below", "open_to_read", "put_below"]
+__all__ = [
+    "NotAFile",
+    "TooLarge",
+    "directory_beneath",
+    "give_directory",
+    "link_below",
+    "open_below",
+    "open_beneath",
+    "open_to_read",
+    "put_below",
+    "read_beneath",
+    "status_beneath",
+]
 
 _DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+_READ_BYTES: Final = 2**20
+
+
+class NotAFile(OSError):
+    """What was to be read is a directory, a pipe, a socket or a device."""
+
+
+class TooLarge(OSError):
+    """What was to be read holds more bytes than are taken."""
+
+
+def open_beneath(
+    base: Path | int, path: str | bytes, flags: int, mode: int = 0o600
+) -> int:
+    """Return a descriptor of what lies at `base/path`; no link is followed, nor waited.
+
+    Args:
+        base: A directory that is ours, or a descriptor of one; itself no link.
+        path: Below it, without `..`; empty or `.` for the directory itself.
+        flags: As for open(2); O_CLOEXEC, O_NOFOLLOW and O_NONBLOCK come to them.
+        mode: The permissions of a file that is made.
+
+    Raises:
+        OSError: It is not there, leads out, or has a link in it (ELOOP or ENOTDIR).
+    """
+    name = os.fsencode(path) or b"."
+    flags |= os.O_CLOEXEC | os.O_NOFOLLOW | (0 if flags & os.O_PATH else os.O_NONBLOCK)
+    if isinstance(base, int):
+        return open_without_links(base, name, flags, mode)
+    fd = os.open(base, _DIRECTORY)
+    try:
+        return open_without_links(fd, name, flags, mode)
+    finally:
+        os.close(fd)
+
+
+@contextmanager
+def directory_beneath(base: Path | int, path: str | bytes) -> Iterator[int]:
+    """Give a descriptor of a directory at `base/path` for the body; see `open_beneath`.
+
+    Raises:
+        OSError: It is not there, is no directory, or has a link in it.
+    """
+    fd = open_beneath(base, path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def read_beneath(base: Path | int, path: str | bytes, *, most_bytes: int) -> bytes:
+    """Return all that a file at `base/path` holds; see `open_beneath`.
+
+    Raises:
+        NotAFile: It is no regular file.
+        TooLarge: It holds more than `most_bytes`; of a sparse one its holes count.
+        OSError: It is not there, may not be read, or has a link in it.
+    """
+    fd = open_beneath(base, path, os.O_RDONLY)
+    try:
+        status = os.fstat(fd)
+        if not stat.S_ISREG(status.st_mode):
+            raise NotAFile(errno.EINVAL, "is no regular file", os.fsdecode(path))
+        if status.st_size > most_bytes:
+            raise _too_large(path, most_bytes)
+        return _all_of(fd, path, most_bytes)
+    finally:
+        os.close(fd)
+
+
+def _all_of(fd: int, path: str | bytes, most_bytes: int) -> bytes:
+    found = bytearray()
+    while data := os.read(fd, _READ_BYTES):  # it may grow while it is read
+        found += data
+        if len(found) > most_bytes:
+            raise _too_large(path, most_bytes)
+    return bytes(found)
+
+
+def _too_large(path: str | bytes, most_bytes: int) -> TooLarge:
+    what = f"holds more than {most_bytes} bytes"
+    return TooLarge(errno.EFBIG, what, os.fsdecode(path))
+
+
+def status_beneath(base: Path | int, path: str | bytes) -> os.stat_result | None:
+    """Return lstat(2) of what lies at `base/path`; None: nothing, or behind a link."""
+    with suppress(FileNotFoundError, NotADirectoryError):
+        try:
+            fd = open_beneath(base, path, os.O_PATH)
+        except OSError as error:
+            if error.errno in (errno.ELOOP, errno.EXDEV):
+                return None
+            raise
+        try:
+            return os.fstat(fd)
+        finally:
+            os.close(fd)
+    return None
 
 
 @contextmanager
