@@ -87,12 +87,17 @@ class Machine:
         return self.run(program(), *words, check=check, stdin=stdin)
 
     def as_user(
-        self, user: str, *words: str | Path, stdin: str | None = None
+        self,
+        user: str,
+        *words: str | Path,
+        check: bool = True,
+        stdin: str | None = None,
     ) -> CompletedProcess[str]:
         """Run a verb as somebody else, from a directory that they cannot read."""
         who = [f"--reuid={user}", f"--regid={user}", "--init-groups"]
         home = {"HOME": f"/home/{user}"}
-        return self.run("setpriv", *who, program(), *words, env=home, stdin=stdin)
+        argv = ("setpriv", *who, program(), *words)
+        return self.run(*argv, check=check, env=home, stdin=stdin)
 
     def files(self, *places: str) -> dict[str, tuple[int, int, int, bytes]]:
         """Return all below some places: mode, owner, time of change, content."""
