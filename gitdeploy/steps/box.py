@@ -14,8 +14,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from gitdeploy.errors import SystemFailed
-from gitdeploy.steps.programs import found
 from gitdeploy.system import process
+from gitdeploy.system.programs import found
 
 __all__ = ["Box", "why_no_box"]
 

@@ -13,9 +13,9 @@ from gitdeploy.config import Command
 from gitdeploy.steps.bounds import Bounds
 from gitdeploy.steps.box import Box
 from gitdeploy.steps.privileges import setpriv
-from gitdeploy.steps.programs import program
 from gitdeploy.system import process
 from gitdeploy.system.clock import Stopwatch
+from gitdeploy.system.programs import program
 from gitdeploy.system.scratch import scratch_directory
 
 __all__ = ["Confinement", "Place", "started", "words_of"]

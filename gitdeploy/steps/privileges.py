@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Final
 
 from gitdeploy.errors import SystemFailed
-from gitdeploy.steps.programs import program
 from gitdeploy.system import process
+from gitdeploy.system.programs import program
 
 __all__ = ["can_be_unprivileged", "setpriv"]
 
