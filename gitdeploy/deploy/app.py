@@ -1,6 +1,7 @@
 """One app with its rooms wired together: repository, ledger, links."""
 
 import os
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 from gitdeploy.access import EVERYTHING, Rights, rights_of
 from gitdeploy.errors import UsageError
+from gitdeploy.ground import Ground
 from gitdeploy.layout import (
     Layout,
     Public,
@@ -17,7 +19,7 @@ from gitdeploy.layout import (
     keyring,
 )
 from gitdeploy.ledger import Ledger
-from gitdeploy.model import Release
+from gitdeploy.model import ChainName, Release
 from gitdeploy.system.surroundings import Surroundings
 
 if TYPE_CHECKING:  # what a hook does not need, it does not import
@@ -29,6 +31,7 @@ if TYPE_CHECKING:  # what a hook does not need, it does not import
 
 __all__ = [
     "DEFAULT_LINKS",
+    "SHARED_MOVED",
     "App",
     "damaged_apps",
     "default_target",
@@ -37,6 +40,8 @@ __all__ = [
 ]
 
 DEFAULT_LINKS: Final = 3
+SHARED_MOVED: Final = "shared_moved"
+"""The setting that says that no chain's shared directory lies in the app's any more."""
 
 
 class App:
@@ -169,6 +174,25 @@ class App:
     def directory(self, release: Release) -> Path:
         """Return a release's directory."""
         return self.layout.release(release)
+
+    def shared_of(self, scope: str, chain: ChainName) -> Ground:
+        """Return the shared directory for a release of a chain; see `Layout`.
+
+        What was shared by a chain before `setup` moved it is still where it was.
+        """
+        place = self.layout.shared_of(scope, chain)
+        before = Ground(self.layout.shared, chain)
+        return before if scope == "chain" and self._is_unmoved(chain) else place
+
+    def _is_unmoved(self, chain: ChainName) -> bool:
+        """Return whether a chain's shared directory may still lie in the app's."""
+        if self.ledger.setting(SHARED_MOVED) or self.layout.shared_by(chain).is_dir():
+            return False
+        from gitdeploy.system import ground
+
+        with suppress(OSError):
+            return ground.kind_of(Ground(self.layout.shared, chain)) == "directory"
+        return False
 
     def ready_with(self, content: str) -> list[Release]:
         """Return the releases with that content that can be shown, newest first."""

@@ -78,14 +78,15 @@ def _around_the_flip(config: Config) -> Iterator[Check | Activation]:
         yield from config.deactivate_for(chain)
 
 
-def confinement_of(
+def confinement_of(  # noqa: PLR0913 - what commands see, part by part
     app: App,
     *,
     release: Path,
-    shared: Path,
+    shared: Ground,
     previous: Path | None,
     links: tuple[Path, ...],
     free_environment: dict[str, str],
+    looks: bool = False,
 ) -> Confinement:
     """Return what holds the commands of one release.
 
@@ -96,6 +97,7 @@ def confinement_of(
         previous: The release before, which they may read; None: there is none.
         links: Public links that they find, as they are.
         free_environment: All the environment of commands that are not held.
+        looks: Whether they may write to nothing but the release's directory.
 
     Changes: makes the cache directory of the app, where it is missing.
     """

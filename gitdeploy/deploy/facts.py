@@ -59,10 +59,17 @@ def read_sources(app: App, updates: Sequence[RefUpdate]) -> list[Source]:
     ids = {_looked_at(update) for update in updates}
     pushed = app.repository.pushed(sorted(ids))
     contents = app.repository.contents(sorted(_to_read(pushed.values())))
-    return [
+    sources = (
         _source(app.repository, update, pushed[_looked_at(update)], contents)
         for update in updates
-    ]
+    )
+    return [_bounded(app, source) for source in sources]
+
+
+def _bounded(app: App, source: Source) -> Source:
+    """Return a source whose deploy.toml says no more than the server lets it."""
+    config = source.config.kept_apart(app.server.shared.scope)
+    return source if config is source.config else replace(source, config=config)
 
 
 def read_source(app: App, ref: str, commit: str) -> Source:

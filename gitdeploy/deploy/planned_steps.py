@@ -10,7 +10,7 @@ from gitdeploy.deploy.attempt import Wanted
 from gitdeploy.deploy.reuse import named
 from gitdeploy.deploy.step_key import Key, StepKeys
 from gitdeploy.deploy.workplace import place_of
-from gitdeploy.errors import StepFailed
+from gitdeploy.errors import ReleaseFailed, StepFailed
 from gitdeploy.globs import Glob, is_glob
 from gitdeploy.model import Release
 from gitdeploy.sharing import way_in
@@ -46,7 +46,7 @@ def _all_planned(
 ) -> list[dict[str, str]]:
     steps = wanted.config.build.steps
     pretended = Release(0, "0-planned", None, None, "", "preparing", clock.now())
-    place = place_of(app, pretended, wanted, nowhere, stage="build")
+    place = place_of(app, pretended, wanted, nowhere, stage="build", looks=True)
     keys = StepKeys(app, wanted, place)
     links = any(step.reuse == "share" for step in steps) and (
         way_in(app.layout.releases, hard_links=can_be_unprivileged()) == "hardlink"
@@ -55,8 +55,9 @@ def _all_planned(
     for step in steps:
         try:
             key = keys.of(step, read_only=links and step.reuse == "share")
-        except StepFailed as error:
-            found.append({"name": step.title, "does": "fail", "why": error.outcome})
+        except ReleaseFailed as error:
+            why = error.outcome if isinstance(error, StepFailed) else error.message
+            found.append({"name": step.title, "does": "fail", "why": why})
             break
         does, why = _planned(app, wanted, step, key, changed)
         found.append({"name": step.title, "does": does, "why": why})

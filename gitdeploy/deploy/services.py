@@ -14,6 +14,7 @@ from gitdeploy.deploy.placed import what_is_live
 from gitdeploy.deploy.report import Report
 from gitdeploy.deploy.workplace import environment_of, mask_of
 from gitdeploy.errors import ReleaseFailed
+from gitdeploy.ground import Ground
 from gitdeploy.model import CHAINS, ChainName, Release
 from gitdeploy.services import (
     SLOTS,
@@ -78,20 +79,27 @@ def restart_services(
         if not (keeper.alive and keeper.listens_as_described):
             keeper.install()
         launch = _launch(app, release, wanted, service)
-        _restart(app, keeper, launch, report, anew=anew)
+        shared = app.shared_of(wanted.config.shared.scope, wanted.chain)
+        _restart(app, keeper, launch, report, shared=shared, anew=anew)
     if missing:
         report.line("services", f"not installed: gitdeploy service install {app.name}")
 
 
 def _restart(
-    app: App, keeper: AnyKeeper, launch: Launch, report: Report, *, anew: bool
+    app: App,
+    keeper: AnyKeeper,
+    launch: Launch,
+    report: Report,
+    *,
+    shared: Ground,
+    anew: bool,
 ) -> None:
     service = keeper.description.service
     watch = Stopwatch()
     try:
         started = bring_up(keeper, keeper.description, launch, anew=anew)
     except NotReady as error:
-        mask = mask_of(Path(launch.environment["GITDEPLOY_SHARED_DIR"]))
+        mask = mask_of(shared)
         for line in error.tail:
             report.output(mask(line))
         failed = ReleaseFailed(

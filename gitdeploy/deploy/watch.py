@@ -8,7 +8,6 @@ known, and goes on with whoever comes next (`watch_in_background`).
 import os
 import time
 from contextlib import suppress
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from msgspec.structs import replace
@@ -26,6 +25,7 @@ from gitdeploy.deploy.report import Report
 from gitdeploy.deploy.roll import take_off
 from gitdeploy.deploy.workplace import mask_of, workplace
 from gitdeploy.errors import GitdeployError, ReleaseFailed
+from gitdeploy.ground import Ground
 from gitdeploy.model import ChainName, Entry, Watch
 from gitdeploy.probe import ask
 from gitdeploy.steps import can_be_unprivileged
@@ -98,11 +98,11 @@ class _Watcher:
             return health
 
     @property
-    def _shared(self) -> Path:
+    def _shared(self) -> Ground:
         """Where the secrets are of what is watched."""
         assert self._wanted is not None
-        scope = self._wanted.config.shared.scope
-        return self._app.layout.shared_of(scope, self._chain)
+        with _again(self._app) as app:
+            return app.shared_of(self._wanted.config.shared.scope, self._chain)
 
     def _is_hidden(self) -> bool:
         """Return whether a page is what answers, instead of what is watched."""

@@ -13,7 +13,7 @@ from gitdeploy.config import Command, Run
 from gitdeploy.errors import StepFailed, SystemFailed
 from gitdeploy.steps.bounds import Bounds, Gauge
 from gitdeploy.steps.box import Box, why_no_box
-from gitdeploy.steps.output import Mask, Output, Sink
+from gitdeploy.steps.output import HideAll, Mask, Output, Sink
 from gitdeploy.steps.place import Confinement, Place, started, words_of
 from gitdeploy.steps.privileges import can_be_unprivileged
 from gitdeploy.steps.session import adopting_orphans, end_session
@@ -25,6 +25,7 @@ __all__ = [
     "Bounds",
     "Box",
     "Confinement",
+    "HideAll",
     "Mask",
     "Place",
     "Workplace",
