@@ -169,15 +169,24 @@ def _edit(asked: _Asked) -> None:
 
 def _run_editor(app: App, copy: Path) -> None:
     editor = os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
-    environment = {**app.surroundings.environment(), "TERM": os.environ.get("TERM", "")}
+    name, *words = shlex.split(editor)
+    term = {"TERM": os.environ.get("TERM", "")}
     child = process.start(
-        [*shlex.split(editor), str(copy)],
-        env=environment,
+        [_found(app, name), *words, str(copy)],
+        env=app.surroundings.environment().also(term),
+        cwd=copy.parent,
         stdin=sys.stdin.fileno() if sys.stdin else subprocess.DEVNULL,
         stdout=sys.stderr.fileno(),
     )
     if code := child.wait():
         raise SystemFailed(f"{editor} exited with {code}; nothing was saved")
+
+
+def _found(app: App, editor: str) -> str:
+    """Return where a person's editor lies: a path counts from where they stand."""
+    return (
+        os.path.abspath(editor) if "/" in editor else app.surroundings.program(editor)
+    )
 
 
 # --- the file -------------------------------------------------------------------
