@@ -13,6 +13,7 @@ import click
 from msgspec import Struct
 
 from gitdeploy import envfile
+from gitdeploy.cli.inputs import read_input
 from gitdeploy.cli.options import (
     app_argument,
     held,
@@ -125,7 +126,7 @@ def _read_value(key: str, words: Sequence[str]) -> str:
         )
     if sys.stdin.isatty():
         return str(click.prompt(key, hide_input=True, err=True))
-    return sys.stdin.read().removesuffix("\n")
+    return _text(read_input(sys.stdin.buffer, key)).removesuffix("\n")
 
 
 def _unset(asked: _Asked) -> None:
@@ -153,7 +154,8 @@ def _edit(asked: _Asked) -> None:
         copy = Path(private, ".env")
         files.write_whole(copy, _bytes(before), _PRIVATE)
         _run_editor(asked.app, copy)
-        after = _text(copy.read_bytes())
+        with copy.open("rb") as edited:
+            after = _text(read_input(edited, ".env"))
     envfile.check(after)
     if after == before:
         _say(asked, "", changed=False)
