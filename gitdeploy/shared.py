@@ -22,9 +22,9 @@ from gitdeploy.system.terminal import human_bytes
 
 __all__ = [
     "ENV",
-    "env_of",
     "link_shared",
     "put_links_right",
+    "read_env",
     "read_shared",
     "strange",
     "targets",
@@ -114,14 +114,14 @@ def targets(
     }
 
 
-def env_of(shared: Ground) -> bytes:
-    """Return what the shared .env holds; nothing where there is none.
+def read_env(place: Ground) -> bytes | None:
+    """Return what a shared .env holds; None where there is none.
 
     Raises:
         ReleaseFailed: It cannot be read as a file, or is too large to be one of
             variables.
     """
-    return read_shared(shared / ENV, most_bytes=_MOST_ENV_BYTES) or b""
+    return read_shared(place, most_bytes=_MOST_ENV_BYTES)
 
 
 def read_shared(place: Ground, *, most_bytes: int) -> bytes | None:

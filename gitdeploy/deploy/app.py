@@ -1,7 +1,6 @@
 """One app with its rooms wired together: repository, ledger, links."""
 
 import os
-from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -19,7 +18,7 @@ from gitdeploy.layout import (
     keyring,
 )
 from gitdeploy.ledger import Ledger
-from gitdeploy.model import ChainName, Release
+from gitdeploy.model import CHAINS, ChainName, Release
 from gitdeploy.system.surroundings import Surroundings
 
 if TYPE_CHECKING:  # what a hook does not need, it does not import
@@ -28,6 +27,7 @@ if TYPE_CHECKING:  # what a hook does not need, it does not import
     from gitdeploy.lock import Turn
     from gitdeploy.repository import Repository
     from gitdeploy.signatures import Signatures
+    from gitdeploy.system.ground import Kind
 
 __all__ = [
     "DEFAULT_LINKS",
@@ -181,18 +181,26 @@ class App:
         What was shared by a chain before `setup` moved it is still where it was.
         """
         place = self.layout.shared_of(scope, chain)
+        if scope != "chain" or not self.shared_is_unmoved:
+            return place
         before = Ground(self.layout.shared, chain)
-        return before if scope == "chain" and self._is_unmoved(chain) else place
+        return before if _kind_of(before) == "directory" else place
 
-    def _is_unmoved(self, chain: ChainName) -> bool:
-        """Return whether a chain's shared directory may still lie in the app's."""
-        if self.ledger.setting(SHARED_MOVED) or self.layout.shared_by(chain).is_dir():
+    @property
+    def shared_is_unmoved(self) -> bool:
+        """Whether what is a chain's own may still lie in what the app shares.
+
+        Not by the name alone: there are releases whose deploy.toml wants it so.
+        """
+        if self.ledger.setting(SHARED_MOVED):
             return False
-        from gitdeploy.system import ground
+        from gitdeploy.deploy.content import chain_in
 
-        with suppress(OSError):
-            return ground.kind_of(Ground(self.layout.shared, chain)) == "directory"
-        return False
+        there = (_kind_of(Ground(self.layout.shared, chain)) for chain in CHAINS)
+        if all(kind == "missing" for kind in there):
+            return False
+        releases = self.ledger.releases.made_here()
+        return any(chain_in(release.content) for release in releases)
 
     def ready_with(self, content: str) -> list[Release]:
         """Return the releases with that content that can be shown, newest first."""
@@ -201,6 +209,15 @@ class App:
             for release in self.ledger.releases.ready_with(content)
             if self.directory(release).is_dir()
         ]
+
+
+def _kind_of(place: Ground) -> "Kind":
+    from gitdeploy.system import ground
+
+    try:
+        return ground.kind_of(place)
+    except OSError:
+        return "other"
 
 
 def default_target(root: Path) -> Path:

@@ -12,8 +12,9 @@ from typing import Final, Literal, TypeAlias
 from gitdeploy.config import Activation, Check, Config
 from gitdeploy.deploy.app import App
 from gitdeploy.errors import ReleaseFailed
+from gitdeploy.ground import Ground
 from gitdeploy.model import CHAINS
-from gitdeploy.steps import Bounds, Box, Confinement, why_no_box
+from gitdeploy.steps import Bounds, Box, Confinement, Shown, why_no_box
 from gitdeploy.system import files
 from gitdeploy.system.terminal import human_time
 
@@ -110,11 +111,14 @@ def confinement_of(  # noqa: PLR0913 - what commands see, part by part
         return Confinement(None, True, free, free_environment)  # noqa: FBT003 - a struct
     files.make_directory(app.layout.cache, _OWN)
     around = app.surroundings
+    lasting: tuple[Shown, ...] = (shared, *_places(app, steps.writable))
+    read: tuple[Shown, ...] = (*_places(app, steps.readable), *filter(None, [previous]))
     box = Box(
-        home=app.layout.cache,
+        home=Ground(app.layout.cache),
         tmp=Path(around.tmpdir),
-        readable=(*_places(app, steps.readable), *filter(None, [previous])),
-        writable=(release, shared, *_places(app, steps.writable)),
+        readable=(*read, *(lasting if looks else ())),
+        writable=(release, *(() if looks else lasting)),
+        looks=looks,
         hidden=(app.layout.root, app.public.target, Path(around.home)),
         links=tuple((link, os.readlink(link)) for link in links if link.is_symlink()),
         network=steps.network,

@@ -1,6 +1,5 @@
 """What is known about an update: from git once, from the ledger under the lock."""
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
@@ -10,6 +9,7 @@ from msgspec.structs import replace
 from gitdeploy.config import DEFAULTS, Config, parse, unsupported
 from gitdeploy.decide import Content, Facts, RefKind, Refuse, chain_of, classify
 from gitdeploy.deploy.app import App
+from gitdeploy.deploy.content import content_of
 from gitdeploy.errors import ConfigError
 from gitdeploy.model import ChainName, RefUpdate
 from gitdeploy.repository import DEPLOY_TOML, Pushed, Repository, subject_of
@@ -19,9 +19,6 @@ if TYPE_CHECKING:  # nothing of it is imported unless a chain wants signatures
     from gitdeploy.signatures import Unsigned
 
 __all__ = ["Source", "closed", "content_id", "gather", "read_source", "read_sources"]
-
-_RECIPE: Final = 1
-"""Counts up when the same commit would become a different directory."""
 
 _MOST_TOML_BYTES: Final = 64 * 1024
 _MOST_COMMIT_BYTES: Final = 64 * 1024
@@ -146,14 +143,9 @@ def content_id(source: Source, chain: ChainName) -> str:
     """Return what identifies the release that this source becomes on `chain`.
 
     Two commits with the same one become interchangeable directories: same tree, same
-    shared state linked in, same recipe. It is these very words: a hash of them would
-    cost a push the import of OpenSSL.
+    shared state linked in, same recipe.
     """
-    shared = source.config.shared
-    own_shared = shared.scope == "chain" and (shared.files or shared.dirs)
-    assets: list[str] = []  # nothing but the tree can be pushed yet
-    parts = [_RECIPE, source.tree, assets, chain if own_shared else "app"]
-    return json.dumps(parts)
+    return content_of(source.tree, source.config.shared, chain)
 
 
 def _still_followed(app: App, source: Source) -> bool:

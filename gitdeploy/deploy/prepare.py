@@ -8,6 +8,7 @@ from gitdeploy.deploy.app import App
 from gitdeploy.deploy.attempt import Wanted
 from gitdeploy.deploy.donor import without_touched, write_manifest
 from gitdeploy.deploy.materialise import Made, materialise
+from gitdeploy.deploy.moved_shared import check_moved
 from gitdeploy.deploy.quota import check_quota
 from gitdeploy.deploy.release_log import log_open
 from gitdeploy.deploy.report import Report
@@ -70,6 +71,7 @@ def _logged(
 
 def _made(app: App, release: Release, wanted: Wanted, report: Report) -> Release:
     directory = app.directory(release)
+    check_moved(app)
     check_still_wanted(app, wanted.config, report)
     made = materialise(app, wanted, directory, report)
     _link_shared(app, wanted, directory, report)
@@ -141,9 +143,9 @@ def _put_links_right(app: App, wanted: Wanted, directory: Path, report: Report) 
 
 def _check_env(app: App, wanted: Wanted) -> None:
     """See that secrets of the shared .env can be hidden in what commands print."""
-    from gitdeploy.shared import env_of
+    from gitdeploy.shared import ENV, read_env
 
-    env_of(app.shared_of(wanted.config.shared.scope, wanted.chain))
+    read_env(app.shared_of(wanted.config.shared.scope, wanted.chain) / ENV)
 
 
 def _seal(app: App, release: Release, wanted: Wanted, made: Made) -> Release:

@@ -7,6 +7,7 @@ from typing import Final
 from msgspec import Struct
 
 from gitdeploy.deploy.app import DEFAULT_LINKS, App, default_target, set_up_apps
+from gitdeploy.deploy.moved_shared import move_shared
 from gitdeploy.deploy.receiving import GATE_FROM, git_version, set_gate, wire
 from gitdeploy.deploy.recover import locked
 from gitdeploy.deploy.relocate import relocate
@@ -78,6 +79,7 @@ def set_up(  # noqa: PLR0913 - the options of the verb
         can = git_version(surroundings) >= GATE_FROM
         with_gate = work.gate(app, wanted=gate, possible=can)
         work.links(app, target, links)
+        work.changes += move_shared(app)
         files.sync_filesystems([root, app.public.target])
     return SetUp(app, tuple(work.changes), with_gate)
 

@@ -48,7 +48,7 @@ def workplace(
     )
 
 
-def place_of(  # noqa: PLR0913 - what a release is, and what its commands may do
+def place_of(
     app: App,
     release: Release,
     wanted: Wanted,
@@ -69,7 +69,7 @@ def place_of(  # noqa: PLR0913 - what a release is, and what its commands may do
     """
     # By the stage leftovers of a crash are known.
     ours = {**_ours(app, release, wanted), "GITDEPLOY_STAGE": stage}
-    around = app.surroundings.environment()
+    around = app.surroundings.of_commands()
     previous = ours["GITDEPLOY_PREVIOUS_DIR"]
     return Place(
         directory,
@@ -80,7 +80,7 @@ def place_of(  # noqa: PLR0913 - what a release is, and what its commands may do
             shared=app.shared_of(wanted.config.shared.scope, wanted.chain),
             previous=Path(previous) if previous else None,
             links=(app.public.target / app.public.name(wanted.chain, 1),),
-            free_environment={**around, **ours},
+            free_environment={**app.surroundings.environment().variables, **ours},
             looks=looks,
         ),
         bounds_of(app),
@@ -90,7 +90,7 @@ def place_of(  # noqa: PLR0913 - what a release is, and what its commands may do
 def environment_of(app: App, release: Release, wanted: Wanted) -> dict[str, str]:
     """Return the variables that the commands of a release see."""
     return {
-        **app.surroundings.environment(),
+        **app.surroundings.of_commands(),
         **wanted.config.env_for(wanted.chain),
         **_ours(app, release, wanted),
     }
@@ -119,10 +119,10 @@ def mask_of(shared: Ground) -> Mask:
     All that they print, where nobody can read them: what a command made of the file
     keeps nobody from going back.
     """
-    from gitdeploy.shared import env_of
+    from gitdeploy.shared import ENV, read_env
 
     try:
-        data = env_of(shared)
+        data = read_env(shared / ENV)
     except ReleaseFailed:
         return HideAll()
     if not data:

@@ -11,6 +11,7 @@ from typing import IO, Final
 
 from gitdeploy.config import Command, Run
 from gitdeploy.errors import StepFailed, SystemFailed
+from gitdeploy.steps.binding import Shown
 from gitdeploy.steps.bounds import Bounds, Gauge
 from gitdeploy.steps.box import Box, why_no_box
 from gitdeploy.steps.output import HideAll, Mask, Output, Sink
@@ -28,6 +29,7 @@ __all__ = [
     "HideAll",
     "Mask",
     "Place",
+    "Shown",
     "Workplace",
     "can_be_unprivileged",
     "run_step",

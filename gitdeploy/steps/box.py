@@ -14,8 +14,11 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from gitdeploy.errors import SystemFailed
+from gitdeploy.ground import Ground
+from gitdeploy.steps.binding import Bindings, Shown
 from gitdeploy.system import process
 from gitdeploy.system.programs import found
+from gitdeploy.system.surroundings import BARE
 
 __all__ = ["Box", "why_no_box"]
 
@@ -38,13 +41,13 @@ _TMP: Final = "/tmp"  # noqa: S108 - inside, where nobody else is
 class Box(Struct, frozen=True):
     """What a command may see and write; whatever is not named is not there for it."""
 
-    home: Path
+    home: Ground
     """Where HOME is: it outlives releases, so that caches of packages do."""
     tmp: Path
     """Where on the server each command has a /tmp of its own, while it runs."""
-    readable: tuple[Path, ...] = ()
+    readable: tuple[Shown, ...] = ()
     """What is there besides the system, if it exists."""
-    writable: tuple[Path, ...] = ()
+    writable: tuple[Shown, ...] = ()
     """What may be written to, if it exists."""
     hidden: tuple[Path, ...] = ()
     """What is empty but for the places named here that lie in it."""
@@ -52,6 +55,8 @@ class Box(Struct, frozen=True):
     """Symbolic links that are there, and what they hold."""
     network: bool = True
     """Whether it is the network of the machine; else there is none."""
+    looks: bool = False
+    """Whether HOME is only read, too."""
 
     def also(self, *writable: Path) -> "Box":
         """Return a box in which more may be written to."""
@@ -62,33 +67,45 @@ class Box(Struct, frozen=True):
         return {**given, "HOME": str(self.home), "TMPDIR": _TMP}
 
     def words(
-        self, directory: Path, tmp: Path, *, unprivileged: bool = False
+        self,
+        directory: Path,
+        tmp: Path,
+        opened: Bindings,
+        *,
+        unprivileged: bool = False,
     ) -> list[str]:
         """Return what goes in front of a command's argv.
 
         Args:
             directory: Where the command runs; it is there by one of the places.
             tmp: What is its /tmp.
+            opened: Opens the places; what starts the command has its descriptors.
             unprivileged: Whether it shall not write into read-only files, as root.
+
+        Raises:
+            SystemFailed: A place that others write to is a link.
         """
         return [
             *_confined(network=self.network, unprivileged=unprivileged),
             *("--bind", str(tmp), _TMP, "--symlink", "../tmp", "/var/tmp"),  # noqa: S108
-            *self._places(),
+            *self._places(opened),
             *("--chdir", str(directory), "--"),
         ]
 
-    def _places(self) -> Iterator[str]:
+    def _places(self, opened: Bindings) -> Iterator[str]:
         """Yield what is mounted; what lies within another comes after it."""
-        hosts = _NAMES_OF_HOSTS if self.network else ()
-        kinds = dict.fromkeys(self.hidden, "--tmpfs")
-        kinds |= dict.fromkeys((*map(Path, hosts), *self.readable), "--ro-bind")
-        kinds |= dict.fromkeys((*self.writable, self.home), "--bind")
-        for path, kind in sorted(kinds.items()):
-            if kind == "--tmpfs":
-                yield from (kind, str(path))
-            elif path.exists():
-                yield from (kind, str(path), str(path))
+        hosts = map(Path, _NAMES_OF_HOSTS if self.network else ())
+        home = (self.home,)
+        readable = (*hosts, *self.readable, *(home if self.looks else ()))
+        writable = (*self.writable, *(() if self.looks else home))
+        shown = {Path(str(place)): place for place in (*readable, *writable)}
+        for path in sorted({*self.hidden, *shown}):
+            if path not in shown:
+                yield from ("--tmpfs", str(path))
+            elif shown[path] in writable:
+                yield from opened.words("--bind", shown[path])
+            else:
+                yield from opened.words("--ro-bind", shown[path])
         for link, target in self.links:
             yield from ("--symlink", target, str(link))
 
@@ -100,7 +117,7 @@ def why_no_box() -> str:
         return "bubblewrap is not installed"
     try:
         argv = [*_confined(network=False), "--", "/bin/true"]
-        process.run(argv, env={}, timeout_s=_TRIAL_S)
+        process.run(argv, env=BARE, timeout_s=_TRIAL_S)
     except SystemFailed as error:
         return f"bubblewrap does not work here: {error.message}"
     return ""

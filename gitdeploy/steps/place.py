@@ -10,6 +10,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from gitdeploy.config import Command
+from gitdeploy.steps.binding import bindings
 from gitdeploy.steps.bounds import Bounds
 from gitdeploy.steps.box import Box
 from gitdeploy.steps.privileges import setpriv
@@ -98,24 +99,27 @@ def started(
     is_free = words_of(command) in place.confinement.free
     with contextlib.ExitStack() as stack:
         environment: Mapping[str, str] = place.environment
+        opened = stack.enter_context(bindings())
         prefix = _held(place, is_free=is_free)
         if is_free:
             environment = place.confinement.free_environment
         elif box:
             tmp = stack.enter_context(scratch_directory(box.tmp))
             environment = box.environment(environment)
-            boxed = box.words(place.directory, tmp, unprivileged=place.unprivileged)
+            boxed = box.words(
+                place.directory, tmp, opened, unprivileged=place.unprivileged
+            )
             prefix = [*boxed, *prefix]
         argv, first = _handed_over(prefix, environment)
         begun = _argv_of(command)
         if is_free or not box:  # in a box other programs are there
             process.check_found(begun[0], environment.get("PATH", ""))
-        yield process.start(
+        yield process.start_command(
             [*argv, *begun],
             env=first,
             cwd=place.directory,
             stderr=stderr,
-            own_session=True,
+            keeps=opened.fds,
         )
 
 

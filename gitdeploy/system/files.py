@@ -9,7 +9,8 @@ directory (rename(2), fsync(2)). Nothing here follows a link or recurses.
 
 import os
 import stat
-from collections.abc import Iterable, Iterator, Mapping
+import sys
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Final, TypeAlias
@@ -24,6 +25,7 @@ __all__ = [
     "copy",
     "copy_tree",
     "create_whole",
+    "exchange",
     "link_file",
     "make_directory",
     "make_read_only",
@@ -50,6 +52,8 @@ Name: TypeAlias = Path | bytes
 
 _WRITABLE: Final = 0o222
 _FICLONE: Final = 0x40049409  # ioctl_ficlone(2); the same on x86 and ARM
+_HERE: Final = -100  # AT_FDCWD, openat(2)
+_EXCHANGE: Final = 2  # RENAME_EXCHANGE
 _DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -181,6 +185,29 @@ def replace_file(path: Path, by: Path) -> None:
     """
     os.replace(by, path)
     sync_directory(path.parent)
+
+
+def exchange(name: str, other: Path, directory: int) -> None:
+    """Let a name of an open directory and a path be each other's, in one step.
+
+    Changes: both names, durably.
+
+    Raises:
+        OSError: They are on different disks, or this one cannot do it.
+
+    Source:
+        renameat2(2), RENAME_EXCHANGE: Linux 3.15, ext4, XFS, btrfs, tmpfs.
+    """
+    import ctypes
+
+    libc = ctypes.CDLL(None, use_errno=True)
+    sys.audit("os.rename", name, str(other), directory, -1)  # as os.rename says it
+    words = (directory, os.fsencode(name), _HERE, os.fsencode(other), _EXCHANGE)
+    if libc.renameat2(*words):
+        errno = ctypes.get_errno()
+        raise OSError(errno, os.strerror(errno), str(other))
+    os.fsync(directory)
+    sync_directory(other.parent)
 
 
 def replace_link(link: Path, target: str) -> None:
@@ -333,9 +360,7 @@ def make_read_only(name: bytes, directory: int, mode: int) -> None:
     os.chmod(name, mode & ~_WRITABLE, dir_fd=directory)
 
 
-def copy_tree(
-    source: Path, destination: Path, environment: Mapping[str, str], *, linked: bool
-) -> None:
+def copy_tree(source: Path, destination: Path, *, linked: bool) -> None:
     """Copy whatever has a name, all that can be told apart included: by cp(1).
 
     Hard links within it stay such, and a file system that can shares the blocks.
@@ -343,17 +368,18 @@ def copy_tree(
     Args:
         source: What is copied.
         destination: Its name there; nothing is there yet.
-        environment: Where cp is found.
         linked: Whether files are not copied but get a second name.
 
     Raises:
         SystemFailed: cp could not, or is missing; some may have been copied.
     """
     from gitdeploy.system import process
+    from gitdeploy.system.programs import program
+    from gitdeploy.system.surroundings import BARE
 
     how = ("--link",) if linked else ("--reflink=auto",)
-    argv = ["cp", "--archive", *how, "--no-target-directory", "--"]
-    process.run([*argv, str(source), str(destination)], env=environment)
+    argv = [program("cp"), "--archive", *how, "--no-target-directory", "--"]
+    process.run([*argv, str(source), str(destination)], env=BARE)
 
 
 def occupy(path: Path, size_bytes: int) -> None:

@@ -8,7 +8,7 @@ import errno
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Final, Literal, TypeAlias
 
 from gitdeploy.ground import Ground
@@ -26,11 +26,13 @@ from gitdeploy.system.below import (
 __all__ = [
     "Kind",
     "copy",
+    "directory",
     "is_empty",
     "kind_of",
     "link_at",
     "make_directory",
     "read",
+    "remove_link",
     "replace_link",
     "status_of",
     "write_whole",
@@ -47,6 +49,11 @@ _RIGHTS: Final = 0o777
 
 
 # --- looking ------------------------------------------------------------------------
+
+
+def directory(place: Ground) -> AbstractContextManager[int]:
+    """Give a descriptor of a directory for the body; raises as open(2) does."""
+    return directory_beneath(*place)
 
 
 def status_of(place: Ground) -> os.stat_result | None:
@@ -159,6 +166,13 @@ def write_whole(place: Ground, data: bytes, mode: int, *, group: int = -1) -> No
             _write(fd, data)
             os.fsync(fd)
         _put_in_place(new, place.name, directory)
+
+
+def remove_link(place: Ground) -> None:
+    """Remove a link, durably; what it leads to stays. Nothing there is fine."""
+    with directory_beneath(*place.parent) as directory:
+        files.remove_file(named_in(directory, place.name))
+        os.fsync(directory)
 
 
 def replace_link(place: Ground, target: str) -> None:
