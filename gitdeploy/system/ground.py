@@ -9,6 +9,7 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
+from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
 from gitdeploy.ground import Ground
@@ -25,6 +26,7 @@ from gitdeploy.system.below import (
 
 __all__ = [
     "Kind",
+    "change_mode",
     "copy",
     "directory",
     "is_empty",
@@ -140,6 +142,22 @@ def _made(name: str, directory: int, mode: int) -> bool:
         os.mkdir(name, mode, dir_fd=directory)
         return True
     return False
+
+
+def change_mode(place: Ground, mode: int) -> None:
+    """Give a regular file other permissions.
+
+    Raises:
+        NotAFile: It is something else.
+        OSError: It is not there, or is behind a link.
+    """
+    fd = open_beneath(*place, os.O_PATH)
+    try:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            raise NotAFile(errno.EINVAL, "is no regular file", str(place))
+        files.change_mode(Path(f"/proc/self/fd/{fd}"), mode)
+    finally:
+        os.close(fd)
 
 
 def write_whole(place: Ground, data: bytes, mode: int, *, group: int = -1) -> None:

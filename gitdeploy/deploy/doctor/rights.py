@@ -13,9 +13,11 @@ from typing import Final
 from gitdeploy.deploy.app import App
 from gitdeploy.deploy.doctor.finding import Finding
 from gitdeploy.deploy.report import Report
+from gitdeploy.ground import Ground
 from gitdeploy.layout import Layout
 from gitdeploy.model import CHAINS
-from gitdeploy.system import files
+from gitdeploy.shared import ENV
+from gitdeploy.system import files, ground
 
 __all__ = ["findings", "unreadable"]
 
@@ -40,8 +42,8 @@ def findings(app: App) -> Iterator[Finding]:
         yield from _own(path, owner)
     yield from _strangers(layout.repository, owner)
     yield from _others_places(app, owner)
-    for path in _secrets(layout):
-        yield from _secret(app, path)
+    for place in _secrets(app):
+        yield from _secret(app, place)
 
 
 def _own_places(layout: Layout) -> list[Path]:
@@ -168,17 +170,32 @@ def _groups(uid: int) -> list[int]:
     return os.getgrouplist(account.pw_name, account.pw_gid)
 
 
-def _secrets(layout: Layout) -> list[Path]:
-    places = [layout.shared, *(layout.shared / chain for chain in CHAINS)]
-    files_ = [place / ".env" for place in places]
-    return [path for path in files_ if path.is_file() and not path.is_symlink()]
+def _secrets(app: App) -> list[Ground]:
+    layout = app.layout
+    places = [Ground(layout.shared)]
+    places += (Ground(layout.shared_by(chain)) for chain in CHAINS)
+    places += (Ground(layout.shared, chain) for chain in CHAINS)  # before `setup`
+    return [place / ENV for place in places]
 
 
-def _secret(app: App, path: Path) -> Iterator[Finding]:
-    mode = stat.S_IMODE(path.stat().st_mode)
-    if mode & stat.S_IRWXO:
-        means = f"every user of this machine can read the secrets of {app.name}"
-        yield _mode(path, mode, mode & ~stat.S_IRWXO, means)
+def _secret(app: App, place: Ground) -> Iterator[Finding]:
+    try:
+        status = ground.status_of(place)
+    except OSError:  # it lies behind a link; what is shared is looked at elsewhere
+        return
+    if status is None or not stat.S_ISREG(status.st_mode):
+        return
+    mode = stat.S_IMODE(status.st_mode)
+    wanted = mode & ~stat.S_IRWXO
+    if mode != wanted:
+        ours = os.geteuid() in (0, status.st_uid)
+        yield Finding(
+            "wrong-mode",
+            f"{place} has mode {mode:04o} instead of {wanted:04o}",
+            f"every user of this machine can read the secrets of {app.name}",
+            "" if ours else f"chmod {wanted:o} {shlex.quote(str(place))}",
+            fix=partial(_chmod_file, place=place, mode=wanted) if ours else None,
+        )
 
 
 def _name(uid: int) -> str:
@@ -190,6 +207,10 @@ def _name(uid: int) -> str:
 
 def _make(_app: App, _report: Report, *, path: Path) -> None:
     files.make_directory(path)
+
+
+def _chmod_file(_app: App, _report: Report, *, place: Ground, mode: int) -> None:
+    ground.change_mode(place, mode)
 
 
 def _chmod(_app: App, _report: Report, *, path: Path, mode: int) -> None:

@@ -22,6 +22,13 @@ _NO_REF = "refs/heads/main"
 
 def findings(app: App) -> Iterator[Finding]:
     """Yield every shared path that a release on a link does not reach."""
+    if app.shared_is_unmoved:
+        yield Finding(
+            "shared-not-apart",
+            f"{app.layout.shared} still holds what is only dev's or only prod's",
+            "whoever may stage reaches prod's secrets, and each build is refused",
+            f"gitdeploy setup {app.name}",
+        )
     told: set[str] = set()
     for chain, position, entry in _shown(app):
         who = seen_by(app, app.public.name(chain, position))
