@@ -16,12 +16,13 @@ run = "true"
 """
 
 GATE = {
-    "": "access chain door errors ground layout links logs model retention running states",
-    "config": "access commands confining declared load notify paths probing reading refs rules"
-    " schema server services shared sharing signed values windows",
+    "": "access chain door errors ground layout links logs model retention running"
+    " states",
+    "config": "access commands confining declared load notify paths probing reading"
+    " refs rules schema server services shared sharing signed values windows",
     "decide": "rules together words",
-    "deploy": "acceptance aftermath app attempt content facts flip flow judge notified placed"
-    " prune push recover relocate report reserve showing still_wanted tidy trial"
+    "deploy": "acceptance aftermath app attempt content facts flip flow judge notified"
+    " placed prune push recover relocate report reserve showing still_wanted tidy trial"
     " watched wording",
     "hooks": "note pkt_line proc_receive surface",
     "ledger": "chains database deployments releases schema watches",
