@@ -64,6 +64,9 @@ class Submodules(Table, frozen=True, kw_only=True):
 
     protocols: tuple[_Protocol, ...] = ("https", "ssh")
     """Of https, ssh and file; empty: none may be fetched. Default https and ssh."""
+    ssh_key: bool = False
+    """Whether the server's own ssh key is offered where a commit says that its
+    submodules come from; default no."""
 
 
 class ServerConfig(Table, frozen=True, kw_only=True):
