@@ -215,7 +215,9 @@ class Signatures:
         return pgp.heard(done, self._keyring)
 
     def _by_pgp_now(self, parts: Parts) -> Found:
-        """Return what gpg says of a signature that git says less of."""
+        """Return what gpg says of a certificate, of which git tells too little."""
+        if not self._keyring.is_dir():
+            return Unsigned(f"is signed by PGP, and there is no {self._keyring}")
         home = {"GNUPGHOME": str(self._keyring), "LC_ALL": "C"}
         with _as_file(parts.signature) as (descriptor, path):
             words = ["--batch", "--status-fd=1", "--keyid-format=long", "--verify"]
