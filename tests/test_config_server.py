@@ -78,8 +78,8 @@ BYTES = 'should be between 1 byte and "8388607TiB"'
         case(
             "a table of deploy.toml",
             "[refs]\nstage = []",
-            "refs: should be one of access, limits, notify, signed, steps,"
-            " submodules, windows, got 'refs'",
+            "refs: should be one of access, health, limits, notify,"
+            " services, signed, steps, submodules, windows, got 'refs'",
         ),
     ],
 )

@@ -55,7 +55,7 @@ def try_out(  # noqa: PLR0913 - an event, its two chains, and who is told
     try:
         wanted = wanted or wanted_of(app, after.name, after.head)
         if wanted and _asks_anything(wanted.config, after.name):
-            _activate_head(app, after, wanted, report)
+            _activate_head(app, after, wanted, report, is_new=is_new)
             if is_new:  # going back and forth for ever would help nobody
                 _begin_watch(app, after, wanted)
     except (GitdeployError, OSError) as error:
@@ -121,12 +121,14 @@ def _asks_anything(config: Config, chain: ChainName) -> bool:
     )
 
 
-def _activate_head(app: App, chain: Chain, wanted: Wanted, report: Report) -> None:
+def _activate_head(
+    app: App, chain: Chain, wanted: Wanted, report: Report, *, is_new: bool = False
+) -> None:
     from gitdeploy.deploy.activate import activate
 
     assert chain.head is not None
     release = app.ledger.releases.get(chain.head.release)
-    activate(app, release, wanted, report)
+    activate(app, release, wanted, report, is_new=is_new)
     if release.bad_at:
         app.ledger.releases.absolve(release.number)
 
