@@ -11,18 +11,19 @@ export PYTHON PREFIX
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo install test crash fuzz check bench format clean
+.PHONY: help demo install test crash histories fuzz check bench format clean
 
 help:
-	@echo 'make demo     the whole story on this machine, in a throw-away directory'
-	@echo 'make install  gitdeploy for this user, in PREFIX (~/.local)'
-	@echo 'make test     all tests, with a real git, sshd and nginx'
-	@echo 'make crash    kills and errors at every point of every activity; a table'
-	@echo 'make fuzz     anything at all for every reader of what strangers send; a table'
-	@echo 'make check    format, lint, types and layers'
-	@echo 'make bench    what a push costs'
-	@echo 'make format   put the source into the form that check wants'
-	@echo 'make clean    remove .venv and everything that was generated'
+	@echo 'make demo       the whole story on this machine, in a throw-away directory'
+	@echo 'make install    gitdeploy for this user, in PREFIX (~/.local)'
+	@echo 'make test       all tests, with a real git, sshd and nginx'
+	@echo 'make crash      kills and errors at every point of every activity; a table'
+	@echo 'make histories  hostile steps over random pushes; what broke'
+	@echo 'make fuzz       anything at all for every reader of what strangers send; a table'
+	@echo 'make check      format, lint, types and layers'
+	@echo 'make bench      what a push costs'
+	@echo 'make format     put the source into the form that check wants'
+	@echo 'make clean      remove .venv and everything that was generated'
 
 # A directory with blanks in its name is fine: every path here is relative.
 
@@ -40,6 +41,10 @@ test:
 crash:
 	@tools/bootstrap test
 	@PYTHONPATH=tests .venv/bin/python -m crash $(ARGS)
+
+histories:
+	@tools/bootstrap test
+	@PYTHONPATH=tests .venv/bin/python -m hostile $(ARGS)
 
 fuzz:
 	@tools/bootstrap fuzz

@@ -212,7 +212,8 @@ def test_without_the_means_to_confine_root_files_are_copied(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """No privilege is trusted to be gone that could not be taken away."""
-    from gitdeploy.steps import can_be_unprivileged, privileges, programs
+    from gitdeploy.steps import can_be_unprivileged, privileges
+    from gitdeploy.system import programs
 
     monkeypatch.setattr(privileges, "_privileged", lambda: True)
     monkeypatch.setattr(programs, "PLACES", ("/nowhere",))

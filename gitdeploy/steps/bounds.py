@@ -12,10 +12,10 @@ from typing import Final
 from msgspec import Struct
 
 from gitdeploy.errors import StepFailed
-from gitdeploy.steps.programs import program
 from gitdeploy.system import processes
 from gitdeploy.system.clock import Stopwatch
 from gitdeploy.system.processes import Process
+from gitdeploy.system.programs import program
 from gitdeploy.system.terminal import human_bytes, human_time
 
 __all__ = ["Bounds", "Gauge"]

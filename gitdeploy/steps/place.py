@@ -13,9 +13,9 @@ from gitdeploy.config import Command
 from gitdeploy.steps.bounds import Bounds
 from gitdeploy.steps.box import Box
 from gitdeploy.steps.privileges import setpriv
-from gitdeploy.steps.programs import program
 from gitdeploy.system import process
 from gitdeploy.system.clock import Stopwatch
+from gitdeploy.system.programs import program
 from gitdeploy.system.scratch import scratch_directory
 
 __all__ = ["Confinement", "Place", "started", "words_of"]
@@ -110,12 +110,8 @@ def started(
         begun = _argv_of(command)
         if is_free or not box:  # in a box other programs are there
             process.check_found(begun[0], environment.get("PATH", ""))
-        yield process.start(
-            [*argv, *begun],
-            env=first,
-            cwd=place.directory,
-            stderr=stderr,
-            own_session=True,
+        yield process.start_command(
+            [*argv, *begun], env=first, cwd=place.directory, stderr=stderr
         )
 
 

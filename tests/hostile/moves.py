@@ -1,0 +1,140 @@
+"""The grammar of hostile moves: shell lines that a step of deploy.toml tries.
+
+Each is tried at random places with random targets; whether it works is not asked.
+"""
+
+import random
+from typing import Final
+
+PLACES: Final = (
+    '"$GITDEPLOY_RELEASE_DIR"',
+    '"$GITDEPLOY_RELEASE_DIR/public"',
+    '"$GITDEPLOY_RELEASE_DIR/storage"',
+    '"$GITDEPLOY_RELEASE_DIR/out"',
+    '"$GITDEPLOY_SHARED_DIR"',
+    '"$GITDEPLOY_SHARED_DIR/storage"',
+    '"$GITDEPLOY_SHARED_DIR/storage/a/b"',
+    '"$HOME"',
+    '"$HOME/bin"',
+    '"${GITDEPLOY_PREVIOUS_DIR:-.}"',
+    "/tmp",  # noqa: S108 - of the box
+)
+"""Where: the release, what is shared, what a step makes, the cache, the one before."""
+
+TARGETS: Final = (
+    "{root}/blog/shared",
+    "{root}/blog/shared/.env",
+    "{root}/blog.git/hooks",
+    "{root}/shop.git/hooks",
+    "{root}/shop/ledger.db",
+    "{root}/shop/server.toml",
+    "{root}/shop/releases",
+    "{root}/shop/shared",
+    "{root}/www/shop",
+    "{home}",
+    "{home}/.ssh",
+    "{home}/.bash_profile",
+    "../../../blog/shared/.env",
+    "../../../../blog.git",
+    "/etc",
+    "/etc/passwd",
+    "/dev/zero",
+    "/proc/self/root",
+    "/",
+    "..",
+    ".",
+    "page",
+    "nowhere",
+)
+
+TELLING: Final = ("a", "dev", "prod", "storage", ".env", "page", "public", "out")
+"""Names that mean something to somebody."""
+
+_RUINED: Final = 0.1
+
+ODD: Final = (
+    *(
+        "x",
+        "built",
+        "-rf",
+        "new\nline",
+        "\udc80\udcff",
+        "\x1b[2J",
+        "sp ace",
+        "'quoted'",
+        "$(id)",
+    ),
+    *("..env.new", ".gitdeploy.new", ".gitdeploy-outputs", ".gitdeploy-checkout"),
+    *(".git", "deploy.toml", "a/b/c", "index.php", ".removing-0", ".sharing-1"),
+)
+
+MOVES: Final = {
+    "a link": "ln -sfn {target} {there}",
+    "a link in place of a folder": "rm -rf {there}; ln -sfn {target} {there}",
+    "a hard link": "ln {target} {there}",
+    "a hard link of the page": "ln page {there}",
+    "a hard link of what was made": "ln out/built {there}",
+    "a pipe": "rm -rf {there}; mkfifo {there}",
+    "a socket": "python3 -c 'import socket,sys;socket.socket(1).bind(sys.argv[1])'"
+    " {there}",
+    "a device": "mknod {there} c 1 5",
+    "nobody enters": "mkdir -p {there}; chmod 000 {there}",
+    "nobody writes": "chmod -R a-w {place}",
+    "everybody writes": "chmod -R a+rwx {place}",
+    "setuid": "cp /usr/bin/id {there}; chmod 6755 {there}",
+    "an old time": "touch -h -d 1970-01-01T00:00:01Z {there}",
+    "a time to come": "touch -h -d 2100-01-01T00:00:00Z {there}",
+    "the page's own time": "touch -r page {there}",
+    "renamed": "mv {place}/* {there}",
+    "moved away": "mv {place} {place}.aside",
+    "moved away, and a link": "mv {place} {place}.aside; ln -s {target} {place}",
+    "sparse": "truncate -s 64M {there}",
+    "more through it": "echo evil >>{there}",
+    "written in place": "chmod u+w {there}; printf evil | dd of={there} conv=notrunc"
+    " status=none",
+    "the page written in place": "cp -p page /tmp/kept; chmod u+w page; printf evil |"
+    " dd of=page conv=notrunc status=none; touch -r /tmp/kept page",
+    "what was made written in place": "chmod -R u+w out; printf evil | dd of=out/built"
+    " conv=notrunc status=none; touch -d 2026-01-01 out/built",
+    "what was made, by a second name": "ln out/built y; printf evil >y; rm y",
+    "the one before written": 'chmod -R u+w "$GITDEPLOY_PREVIOUS_DIR";'
+    ' echo evil >"$GITDEPLOY_PREVIOUS_DIR/page"',
+    "very deep": "python3 -c 'import os,sys;os.chdir(sys.argv[1]);"
+    '[(os.mkdir("d"),os.chdir("d")) for _ in range(300)]\' {place}',
+    "many": "mkdir -p {place}/many; cd {place}/many && seq 300 | xargs touch",
+    "left running": "setsid sh -c 'sleep 30; echo evil >{there}' &",
+    "programs": "mkdir -p {place}/bin; for name in grep cp git sh du env id; do printf"
+    " '#!/bin/sh\\ntouch {target}.ran\\n' >{place}/bin/$name; done;"
+    " chmod 755 {place}/bin/*",
+    "a flood": "yes evil | head -c 3000000",
+    "a secret looked for": "cat {target} {target}/* {target}/.env",
+}
+
+PROGRAMS: Final = MOVES["programs"].format(place='"$HOME"', target="{target}")
+RUINS: Final = {
+    "all gone": "rm -rf {place}/* {place}/.[a-z]*",
+    "the release gone": 'rm -rf "$GITDEPLOY_RELEASE_DIR"',
+    "all killed": "kill -9 -1",
+}
+"""Moves after which a script does nothing more, or has nothing left to do it to."""
+
+
+def script(random_: random.Random, root: str, home: str) -> str:
+    """Return a step's text: some moves, none of which stops the others."""
+    words = {"root": root, "home": home}
+
+    def move(text: str) -> str:
+        place, target = random_.choice(PLACES), random_.choice(TARGETS)
+        name = random_.choice(random_.choice([TELLING, ODD]))
+        there, target = f"{place}/{_quoted(name)}", target.format(**words)
+        return text.format(place=place, there=there, target=target)
+
+    texts = random_.choices([*MOVES.values(), PROGRAMS], k=random_.randint(5, 40))
+    if random_.random() < _RUINED:
+        texts.append(random_.choice([*RUINS.values()]))
+    lines = (f"( {move(text)} ) 2>/dev/null || true" for text in texts)
+    return "\n".join(["set +e", *lines, "true", ""])
+
+
+def _quoted(name: str) -> str:
+    return "'" + name.replace("'", "'\\''") + "'"
