@@ -7,7 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from gitdeploy.config import parse_server
-from gitdeploy.config.places import HostPlace, Reach, is_never_asked, plain_ip
+from gitdeploy.config.addresses import plain_ip
+from gitdeploy.config.places import HostPlace, Reach, is_never_asked
 from gitdeploy.errors import ConfigError
 from gitdeploy.probe import why_not_asked
 from gitdeploy.system import destinations

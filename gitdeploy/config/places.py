@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 import msgspec
 
+from gitdeploy.config.addresses import host_and_port, is_any, plain_ip
 from gitdeploy.config.reading import Table
 from gitdeploy.config.services import Address
 from gitdeploy.config.values import BadValueError, shown
@@ -12,12 +13,20 @@ from gitdeploy.config.values import BadValueError, shown
 if TYPE_CHECKING:
     from ipaddress import IPv4Address, IPv6Address
 
-__all__ = ["Asking", "HostPlace", "Listening", "Reach", "is_never_asked", "plain_ip"]
+__all__ = [
+    "Asking",
+    "HostPlace",
+    "Listening",
+    "Reach",
+    "is_never_asked",
+    "may_listen",
+]
 
 _PLACE: Final = (
     r"(?:\[(?P<six>[0-9a-f:.]+)\]|(?P<host>[a-z0-9_-]+(?:\.[a-z0-9_-]+)*)\.?)"
     r"(?::(?P<port>[1-9][0-9]{0,4}))?"
 )
+_FIRST_FREE_PORT: Final = 1024  # ip(7), ip_unprivileged_port_start
 _LAST_PORT: Final = 65535
 _LONGEST: Final = 260
 _NEVER: Final = (
@@ -30,7 +39,6 @@ _NEVER: Final = (
     "100.100.100.200",  # Alibaba,
     "192.0.0.192",  # Oracle
 )
-_NAT64: Final = "64:ff9b::/96"  # RFC 6052
 
 
 class HostPlace(str):
@@ -120,30 +128,26 @@ class Reach(msgspec.Struct, frozen=True):
         return listed or (is_own and not self.only_listed)
 
 
-def plain_ip(text: str) -> "IPv4Address | IPv6Address | None":
-    """Return an IP address as what is really connected to; None where it is none.
-
-    An IPv4 address within an IPv6 address is that IPv4 address, and the unspecified
-    address is loopback, as connect(2) has it.
-    """
-    import ipaddress
-
-    try:
-        ip = ipaddress.ip_address(text.partition("%")[0])
-    except ValueError:
-        return None
-    if isinstance(ip, ipaddress.IPv6Address):
-        if ip in ipaddress.IPv6Network(_NAT64):
-            return ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
-        if inner := ip.ipv4_mapped or ip.sixtofour:
-            return plain_ip(str(inner))
-    if ip.is_unspecified:
-        return ipaddress.ip_address("127.0.0.1" if ip.version == 4 else "::1")  # noqa: PLR2004 - IPv4
-    return ip
-
-
 def is_never_asked(ip: "IPv4Address | IPv6Address") -> bool:
     """Return whether an address is one that nothing is asked at, listed or not."""
     import ipaddress
 
     return any(ip in ipaddress.ip_network(network) for network in _NEVER)
+
+
+def may_listen(listening: Listening, address: Address, *, network: bool) -> bool:
+    """Return whether server.toml lets a service listen at an address.
+
+    Args:
+        listening: What server.toml lists.
+        address: Where the service wants to listen.
+        network: Whether commands of deploy.toml reach the network anyway.
+    """
+    if address.is_own or address in listening.listen:
+        return True
+    if address.is_unix:
+        return False
+    host, port = host_and_port(address)
+    ip = plain_ip(host)
+    is_loopback = ip is not None and ip.is_loopback and not is_any(host)
+    return network and is_loopback and port >= _FIRST_FREE_PORT

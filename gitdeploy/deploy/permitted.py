@@ -41,6 +41,13 @@ def _objections(app: App, config: Config) -> Iterator[tuple[str, str, str]]:
             why, hint = why_not_asked(health.url, app.server.reach)
             if why:
                 yield f"{key}.url", why, hint
+    for chain in CHAINS:
+        for service in config.services_for(chain):
+            from gitdeploy.deploy.listening import why_not_listen
+
+            why, hint = why_not_listen(app, chain, service)
+            if why:
+                yield f"service {service.name} of {chain}: listen", why, hint
 
 
 def _healths(config: Config) -> Iterator[tuple[str, Health]]:

@@ -10,7 +10,8 @@ import threading
 from contextlib import suppress
 from typing import Any, Final
 
-from gitdeploy.config.places import Reach, is_never_asked, plain_ip
+from gitdeploy.config.addresses import plain_ip
+from gitdeploy.config.places import Reach, is_never_asked
 from gitdeploy.system.clock import Stopwatch
 
 __all__ = ["NotLet", "addresses", "connected", "is_own"]
