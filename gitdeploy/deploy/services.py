@@ -211,10 +211,10 @@ def _install(app: App, keeper: AnyKeeper) -> None:
     before = _before(app, description)
     one = Kept(
         description.chain,
-        description.service.name,
-        description.listen,
+        str(description.service.name),
+        str(description.listen),
         "systemd" if isinstance(keeper, Systemd) else "supervisor",
-        description.service.stop_timeout_s,
+        float(description.service.stop_timeout_s),
     )
     same = before if before and before.listen == one.listen else None
     if one.socket:
