@@ -91,7 +91,7 @@ BYTES = 'should be between 1 byte and "8388607TiB"'
             "a table of deploy.toml",
             "[checkout]\npath = '.'",
             "checkout: should be one of access, health, limits, notify, refs,"
-            " services, signed, steps, submodules, windows, got 'checkout'",
+            " services, sharing, signed, steps, submodules, windows, got 'checkout'",
         ),
     ],
 )
