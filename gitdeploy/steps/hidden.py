@@ -44,7 +44,7 @@ class Hidden:
             return
         start, end = 0, self._at_start(text)
         for place, form_end in (*self._found(text), (self._at_end(text), len(text))):
-            if place > end:  # two that overlap or touch are one
+            if place >= end:  # two that overlap are one
                 if end > start:
                     yield start, end
                 start = place
