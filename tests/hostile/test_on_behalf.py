@@ -1,11 +1,15 @@
 """What the server does on a pusher's behalf is bounded by the server."""
 
+import json
 import threading
 from collections.abc import Iterator
+from email.header import decode_header, make_header
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+from support.services import until
+from support.sinks import mailbox, posts
 
 from hostile.scene import Scene
 
@@ -153,3 +157,34 @@ def test_what_was_live_is_gone_back_to_although_it_asks_what_is_no_more_let(
     assert done.returncode == 0, done.stdout + done.stderr
     assert attack.served()["page"] == b"v1"
     assert "not asked: the server does not let" in done.stderr
+
+
+REF = "<img/src=x>@everyone-evil.example.org"
+
+
+def test_what_a_pusher_writes_acts_in_no_notice(attack: Scene) -> None:
+    """Neither by mail nor in a chat; and the record for programs has it as it is."""
+    with mailbox() as (url, got), posts() as sink:
+        chat = f"json://{sink.url.removeprefix('http://')}"
+        on = 'on = ["deployed", "failed", "refused"]'
+        attack.server_toml(f'[notify]\nurls = ["{url}", "{chat}"]\n{on}\n')
+        work = attack.clone("mallory")
+        failing = (
+            '[[build.steps]]\nname = "<!channel> [x](//y.example.org)"\nrun = "false"'
+        )
+        assert attack.push(work, failing).code == 1
+        assert attack.push(work, "", f"HEAD:refs/heads/{REF}", page="2").code == 1
+        until(lambda: len(got) == len(sink.got) == 2, "both are told")
+    texts = [str(message["Subject"]) for message in got]
+    for message in got:
+        assert message.get_content_type() == "text/plain"
+        body = message.get_payload(decode=True)
+        assert isinstance(body, bytes)
+        texts.append(body.decode())
+    texts += [json.loads(body)["message"] for _, body in sink.got]
+    texts += [json.loads(body)["title"] for _, body in sink.got]
+    for text in texts:
+        shown = str(make_header(decode_header(text)))
+        for acting in ("<img", "@everyone", "<!channel", "](", "evil.example"):
+            assert acting not in shown
+    assert any("channel" in text for text in texts)
