@@ -49,6 +49,11 @@ class Limits(Table, frozen=True, kw_only=True):
     """Bytes that one push may send, packed; default 2GiB."""
     disk_bytes: Size | None = None
     """Bytes of the disk that the app may take, all in all; default: no limit."""
+    disk_files: _Count | None = None
+    """Files, links and directories that the app may have, all in all; default: no
+    limit."""
+    tmp_bytes: Size = Size(8 * 2**30)
+    """Bytes of the disk that one confined command may have in /tmp; default 8GiB."""
     steps_time_s: Seconds = field(name="steps_time", default=Seconds(24 * 3600))
     """Seconds that all commands of one stage may take together; default 24h."""
     cpu_time_s: Seconds | None = field(name="cpu_time", default=None)

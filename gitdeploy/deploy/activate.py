@@ -14,6 +14,7 @@ from gitdeploy.deploy.app import App
 from gitdeploy.deploy.attempt import Wanted
 from gitdeploy.deploy.flip import shows_a_page
 from gitdeploy.deploy.placed import wanted_of
+from gitdeploy.deploy.quota import QuotaWatch
 from gitdeploy.deploy.release_log import log_open
 from gitdeploy.deploy.report import Report
 from gitdeploy.deploy.workplace import workplace
@@ -41,12 +42,14 @@ def activate(
 
     Raises:
         StepFailed: A command did not succeed; the later ones did not run.
-        ReleaseFailed: A service did not get ready.
+        ReleaseFailed: A service did not get ready, or a command took too much of the
+            disk.
         Unhealthy: It does not answer as it should.
     """
     config, chain = wanted.config, wanted.chain
     with log_open(app, release, report):
-        place = workplace(app, release, wanted, report, stage="activate")
+        look = QuotaWatch(app, over_already=True).look
+        place = workplace(app, release, wanted, report, stage="activate", check=look)
         public = app.public.target / app.public.name(chain, 1)
         place = replace(
             place,
@@ -54,6 +57,7 @@ def activate(
             environment={**place.environment, "PWD": str(public)},
         )
         for step in config.activate_for(chain):
+            look()
             _run(step, place, config.limit_s(step), report)
         if config.services_for(chain):  # what they need is there by now
             from gitdeploy.deploy.services import restart_services
@@ -109,11 +113,15 @@ def _deactivate(
     steps = config.deactivate_for(wanted.chain)
     if steps:
         with log_open(app, release, report):
-            place = workplace(app, release, wanted, report, stage="deactivate")
+            look = QuotaWatch(app, over_already=True).look
+            place = workplace(
+                app, release, wanted, report, stage="deactivate", check=look
+            )
             behind = str(app.directory(previous)) if previous else ""
             known = {**place.environment, "GITDEPLOY_PREVIOUS_DIR": behind}
             place = replace(place, environment=known)
             for step in steps:
+                look()
                 _run(step, place, config.limit_s(step), report)
 
 
