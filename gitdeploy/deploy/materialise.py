@@ -71,7 +71,7 @@ def materialise(app: App, wanted: Wanted, directory: Path, report: Report) -> Ma
     ):
         donor = None
     check_room(app, inspection, donor)
-    files.make_directory(directory)
+    files.make_directory(directory, files.FOR_ALL_TO_VISIT)
     folders = _written(app, wanted, inspection.folders, directory, donor, way)
     written = sum(1 for _ in unchanged.unwritten(folders))
     if inspection.submodules:

@@ -69,6 +69,7 @@ class Scene:
         """Write what the server decides, besides that commands have to be confined."""
         place = self.path(f"{app}/server.toml")
         place.write_text(text if "[steps]" in text else REQUIRE + text)
+        place.chmod(0o600)
         self.machine.run("chown", "deploy:deploy", ROOT / f"{app}/server.toml")
 
     def reset(self) -> None:
