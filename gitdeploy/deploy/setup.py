@@ -18,6 +18,7 @@ from gitdeploy.ledger import Ledger
 from gitdeploy.model import CHAINS
 from gitdeploy.system import disk, files
 from gitdeploy.system.git import make_repository
+from gitdeploy.system.owner import check_ours
 from gitdeploy.system.surroundings import Surroundings
 
 __all__ = ["SetUp", "set_up"]
@@ -63,12 +64,14 @@ def set_up(  # noqa: PLR0913 - the options of the verb
     Raises:
         UsageError: The name, the number or the target cannot be.
         StateError: The app was set up before, and its ledger is lost or damaged.
+        AccessDenied: The root or the app is another user's of the machine.
         SystemFailed: A directory is not writable, or git is missing or too old.
     """
     check_app_name(name)
     if links is not None and not 1 <= links <= _MOST_LINKS:
         raise UsageError(f"--links: should be 1 to {_MOST_LINKS}, got {links}")
     layout = Layout(root, name)
+    check_ours(root, layout.home)
     work = _Work(layout)
     place = Public(target or default_target(root), name, links or DEFAULT_LINKS)
     _check_place(layout, place)
