@@ -7,7 +7,6 @@ before anything is opened; who is neither root nor that user is refused.
 
 import os
 import pwd
-import shlex
 import sys
 from collections.abc import MutableMapping
 from pathlib import Path
@@ -73,7 +72,7 @@ def check_ours(root: Path, home: Path) -> None:
     if ours not in (None, us):
         way_out = f"sudo -u {user_name(ours)} gitdeploy …"
         if above == us:
-            way_out = f"chown -R {user_name(us)}: {shlex.quote(str(home))}*"
+            way_out = f"chown -R {user_name(us)}: {home} {home}.git"
         raise _refusal(home, ours, way_out)
 
 
