@@ -45,7 +45,8 @@ def findings(app: App) -> Iterator[Finding]:
     yield from _owners(layout, owner)
     yield from _others_places(app, owner)
     for one in wrong(layout, _target(app)):
-        yield _loose(app, one)
+        if one.owner == owner or not one.path.is_relative_to(layout.home):
+            yield _loose(app, one)
     for path in _secrets(layout):
         yield from _secret(app, path)
 
@@ -68,6 +69,7 @@ def _missing(path: Path) -> Finding:
 def _owners(layout: Layout, owner: int) -> Iterator[Finding]:
     """Yield what is somebody else's: what was made by root, say, who acted here."""
     odd = [path for path in own_places(layout) if path.lstat().st_uid != owner]
+    odd = [path for path in odd if not _roots_own(layout, path)]
     for path in odd:
         yield _owner(path, f"{path} belongs to {user_name(path.lstat().st_uid)}", owner)
     inner = {
@@ -77,6 +79,13 @@ def _owners(layout: Layout, owner: int) -> Iterator[Finding]:
     for top, paths in inner.values():
         if top.exists() and top not in odd:
             yield from _strangers(top, paths, owner)
+
+
+def _roots_own(layout: Layout, path: Path) -> bool:
+    """Return whether root keeps to itself what the server decides about the app."""
+    status = path.lstat()
+    kept = status.st_uid == 0 and not status.st_mode & stat.S_IRWXO
+    return path == layout.server_toml and kept
 
 
 def _written_by_us(layout: Layout) -> tuple[Path, ...]:
