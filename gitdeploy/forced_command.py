@@ -23,6 +23,7 @@ from gitdeploy.layout import keyring
 from gitdeploy.model import ChainName
 from gitdeploy.ssh_command import GitAsked, No, VerbAsked, not_seen, read
 from gitdeploy.system import process
+from gitdeploy.system.owner import become_owner
 from gitdeploy.system.relay import receive_by
 
 __all__ = ["main"]
@@ -40,6 +41,7 @@ def main() -> int:
 
 def _serve(words: Sequence[str], environ: Mapping[str, str]) -> int:
     root, key, name = _who(words)
+    become_owner(root, os.environ)
     asked = read(environ.get("SSH_ORIGINAL_COMMAND", ""), set_up_apps(root))
     if isinstance(asked, No):
         raise AccessDenied(f"{name}: {asked.reason}", hint=asked.hint)

@@ -17,8 +17,9 @@ run = "true"
 
 GATE = {
     "": "access chain door errors layout links logs model retention running states",
-    "config": "access addresses commands confining load notify paths places probing"
-    " reading refs rules schema server services signed values windows",
+    "config": "access addresses commands confining declared linking load notify paths"
+    " places probing reading refs rules schema server services sharing signed values"
+    " windows",
     "decide": "rules together words",
     "deploy": "acceptance aftermath app attempt facts flip flow judge notified placed"
     " prune push recover relocate report reserve showing still_wanted tidy trial"
@@ -27,8 +28,8 @@ GATE = {
     "ledger": "chains database deployments releases schema watches",
     "lock": "queue",
     "repository": "configuration debris locks objects refs upkeep",
-    "system": "client clock disk files flock git lifeline process processes programs"
-    " removal signals surroundings terminal",
+    "system": "client clock disk files flock git lifeline owner process processes"
+    " programs removal signals surroundings terminal",
 }
 """Of gitdeploy: what proc-receive imports for a push that builds nothing."""
 

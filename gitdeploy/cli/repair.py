@@ -1,5 +1,6 @@
 """`gitdeploy repair`: what a crash or a lost ledger left is made right."""
 
+import os
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -37,6 +38,14 @@ __all__ = ["command"]
     help="With --from-links: where the links are; else ROOT/www.",
 )
 @click.option(
+    "--adopt",
+    "also",
+    type=click.Path(file_okay=False, path_type=Path),
+    multiple=True,
+    metavar="DIR",
+    help="With --from-links: a directory elsewhere that `deploy` had linked.",
+)
+@click.option(
     "--no-deploy",
     "deploys",
     flag_value=False,
@@ -51,6 +60,7 @@ def command(  # noqa: PLR0913 - the options of the verb
     app: str | None,
     from_links: bool,
     target: Path | None,
+    also: tuple[Path, ...],
     deploys: bool,
     root: Path,
     wait_s: float,
@@ -71,7 +81,7 @@ def command(  # noqa: PLR0913 - the options of the verb
         try:
             with acting(root, name) as opened_app, _locked(opened_app, wait_s):
                 done[name] = (
-                    _rebuilt(opened_app, target)
+                    _rebuilt(opened_app, target, also)
                     if from_links
                     else _mended(opened_app, deploys=deploys)
                 )
@@ -91,10 +101,12 @@ def _locked(app: App, wait_s: float) -> AbstractContextManager[None]:
     return working_on(app, "repair", wait_s=wait_s, tell=tell)
 
 
-def _rebuilt(app: App, target: Path | None) -> list[str]:
+def _rebuilt(app: App, target: Path | None, also: Sequence[Path]) -> list[str]:
     from gitdeploy.deploy.repair import rebuild_from_links
 
-    return rebuild_from_links(app, target or default_target(app.layout.root))
+    place = target or default_target(app.layout.root)
+    named = [Path(os.path.abspath(path)) for path in also]
+    return rebuild_from_links(app, place, also=named)
 
 
 def _mended(app: App, *, deploys: bool) -> list[str]:

@@ -59,6 +59,10 @@ def activate(
         for step in config.activate_for(chain):
             look()
             _run(step, place, config.limit_s(step), report)
+        if config.activate_for(chain):
+            from gitdeploy.deploy.release_links import check_links
+
+            check_links(app, app.directory(release), config, chain)
         if config.services_for(chain):  # what they need is there by now
             from gitdeploy.deploy.services import restart_services
 

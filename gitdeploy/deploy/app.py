@@ -18,6 +18,7 @@ from gitdeploy.layout import (
 )
 from gitdeploy.ledger import Ledger
 from gitdeploy.model import Release
+from gitdeploy.system.owner import check_ours
 from gitdeploy.system.surroundings import Surroundings
 
 if TYPE_CHECKING:  # what a hook does not need, it does not import
@@ -82,9 +83,11 @@ class App:
 
         Raises:
             UsageError: There is none, or the name cannot be one.
+            AccessDenied: It is another user's of the machine.
         """
         check_app_name(name)
         layout = Layout(root, name)
+        check_ours(root, layout.home)
         if not layout.home.is_dir():
             known = ", ".join(set_up_apps(root)) or "none"
             raise UsageError(

@@ -17,7 +17,14 @@ from gitdeploy.steps import Bounds, Box, Confinement, why_no_box
 from gitdeploy.system import files
 from gitdeploy.system.terminal import human_time
 
-__all__ = ["Means", "bounds_of", "check_allowed", "confinement_of", "means_of"]
+__all__ = [
+    "Means",
+    "bounds_of",
+    "check_allowed",
+    "confinement_of",
+    "means_of",
+    "places",
+]
 
 Means: TypeAlias = Literal["bubblewrap", "kernel", "nothing"]
 
@@ -114,8 +121,8 @@ def confinement_of(
         home=app.layout.cache,
         tmp=app.layout.tmp,
         shm_bytes=min(memory_bytes or _SHM_BYTES, _SHM_BYTES),
-        readable=(*_places(app, steps.readable), *filter(None, [previous])),
-        writable=(release, shared, *_places(app, steps.writable)),
+        readable=(*places(app, steps.readable), *filter(None, [previous])),
+        writable=(release, shared, *places(app, steps.writable)),
         hidden=(app.layout.root, app.public.target, Path(around.home)),
         links=tuple((link, os.readlink(link)) for link in links if link.is_symlink()),
         network=steps.network,
@@ -135,6 +142,7 @@ def bounds_of(app: App) -> Bounds:
     )
 
 
-def _places(app: App, paths: tuple[str, ...]) -> list[Path]:
+def places(app: App, paths: tuple[str, ...]) -> list[Path]:
+    """Return paths of server.toml; `~` is the home of the server's user."""
     home = app.surroundings.home
     return [Path(path.replace("~", home, 1)) for path in paths]

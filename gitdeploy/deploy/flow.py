@@ -9,6 +9,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from gitdeploy.config.declared import declares_commands
 from gitdeploy.decide import Decision, Deploy, RefKind, Refuse, reached
 from gitdeploy.deploy import wording
 from gitdeploy.deploy.acceptance import Acceptance, Superseded
@@ -237,10 +238,15 @@ class Flow:
     def _check(self, attempt: Attempt, chain: ChainName) -> None:
         """See whether a release that is there holds what another chain wants of it."""
         wanted = self._wanted(attempt.source, chain)
+        assert attempt.release is not None
+        if declares_commands(wanted.config):
+            from gitdeploy.deploy.release_links import check_links
+
+            directory = self._app.directory(attempt.release)
+            check_links(self._app, directory, wanted.config, chain)
         if wanted.config.checks_for(chain) and not wanted.unchecked:
             from gitdeploy.deploy.checks import check_ready
 
-            assert attempt.release is not None
             check_ready(self._app, attempt.release, wanted, self._report)
 
     def _leave_to_newer(self, update: RefUpdate) -> None:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from gitdeploy.chain import Chain
+from gitdeploy.config.declared import declares_commands
 from gitdeploy.deploy.app import App
 from gitdeploy.deploy.attempt import Wanted
 from gitdeploy.deploy.facts import Source, content_id, read_source
@@ -186,6 +187,11 @@ def _fit_for_prod(
     if not ready:
         return _prepared(app, "release", source, "prod", report)
     wanted = Wanted.of(source, "prod")
+    if declares_commands(wanted.config):
+        from gitdeploy.deploy.release_links import check_links
+
+        with _failures_noted(app, "release", "prod", ready[0]):
+            check_links(app, app.directory(ready[0]), wanted.config, "prod")
     if wanted.config.checks_for("prod"):
         from gitdeploy.deploy.checks import check_ready
 
