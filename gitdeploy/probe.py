@@ -78,6 +78,8 @@ def ask(url: str, answer: Answer, *, at: Candidate | None = None) -> Heard:
             url = _followed(url, location, answer, pinned=at is not None)
     except _Wrong as error:
         return Heard(right=False, words=str(error))
+    except Exception as error:  # noqa: BLE001 - who answers chose what made it
+        return Heard(right=False, words=f"a wrong answer ({type(error).__name__})")
     return Heard(right=False, words=f"more than {answer.redirects} redirects")
 
 
@@ -140,8 +142,12 @@ def _followed(url: str, location: str, answer: Answer, *, pinned: bool) -> str:
     One of a candidate that names the live site's address would be answered by the
     live site: its health says nothing of the candidate.
     """
-    to = urljoin(url, location)
-    here, there = urlsplit(url), urlsplit(to)
+    try:
+        to = urljoin(url, location)
+        here, there = urlsplit(url), urlsplit(to)
+        there.port  # noqa: B018 - reading it is what tells
+    except ValueError as error:
+        raise _Wrong(f"redirected to {fit(printable(location), _WORDS)}") from error
     asked_for = next((v for k, v in answer.headers.items() if k.lower() == "host"), "")
     same_scheme = there.scheme == here.scheme
     if there.scheme in ("http", "https") and (same_scheme or not pinned):

@@ -15,7 +15,7 @@ from gitdeploy.deploy.acceptance import Acceptance, Superseded
 from gitdeploy.deploy.app import App
 from gitdeploy.deploy.attempt import Attempt, Wanted
 from gitdeploy.deploy.facts import Source, closed, content_id
-from gitdeploy.deploy.flip import check_links, check_showable
+from gitdeploy.deploy.flip import check_links, check_showable, go_back
 from gitdeploy.deploy.judge import Push, judge
 from gitdeploy.deploy.report import Report
 from gitdeploy.deploy.showing import Showing
@@ -30,6 +30,7 @@ from gitdeploy.errors import (
 from gitdeploy.model import ChainName, RefUpdate, Release, Verdict, VerdictWord
 from gitdeploy.repository import RefsMoved
 from gitdeploy.system import clock
+from gitdeploy.system.bugs import foreseen
 from gitdeploy.system.disk import blamed
 from gitdeploy.system.signals import undisturbed
 
@@ -70,6 +71,8 @@ class Flow:
             no = Refuse(error.message, error.hint)
         except OSError as error:
             no = Refuse(blamed(error))
+        except Exception as error:  # noqa: BLE001 - a bug of ours holds no app
+            return self._broken_off(group, attempts, foreseen(error))
         return self._given_up(group, attempts, no)
 
     def _settled(self, attempts: Sequence[Attempt]) -> list[Verdict]:
@@ -83,11 +86,32 @@ class Flow:
                 self._showing.show_all(attempts)
             return [self._end(attempt, attempts) for attempt in attempts]
 
-    def _given_up(
-        self, group: Sequence[Source], attempts: Sequence[Attempt], no: Refuse
+    def _broken_off(
+        self,
+        group: Sequence[Source],
+        attempts: Sequence[Attempt],
+        bug: GitdeployError | OSError,
     ) -> list[Verdict]:
-        """Refuse what could not be settled; no ref of the group was moved by us."""
-        self._report.line("refused", no.reason)
+        """Fail what nobody foresaw, and undo what was done of it: links, then refs."""
+        chains = self._app.ledger.chains
+        for attempt in attempts:
+            with suppress(GitdeployError, OSError):  # then whoever comes next does it
+                before = attempt.before
+                if before and chains.read(before.name) == attempt.after != before:
+                    go_back(self._app, before)
+                self._acceptance.take_back(attempt.update)
+        hint = bug.hint if isinstance(bug, GitdeployError) else ""
+        return self._given_up(group, attempts, Refuse(blamed(bug), hint), "failed")
+
+    def _given_up(
+        self,
+        group: Sequence[Source],
+        attempts: Sequence[Attempt],
+        no: Refuse,
+        word: VerdictWord = "refused",
+    ) -> list[Verdict]:
+        """Refuse what could not be settled; no ref of the group is moved by us."""
+        self._report.line(word, no.reason)
         if no.hint:
             self._report.copyable("hint", no.hint)
         for source in group:
@@ -95,9 +119,9 @@ class Flow:
         with suppress(GitdeployError):  # the ledger may be what is broken
             for attempt in attempts:
                 self._app.ledger.deployments.end(
-                    attempt.event.id, "refused", reason=no.reason
+                    attempt.event.id, word, reason=no.reason
                 )
-        return [Verdict(s.update, "refused", no.reason, no.hint) for s in group]
+        return [Verdict(s.update, word, no.reason, no.hint) for s in group]
 
     # --- facts and decision -------------------------------------------------------
 
@@ -331,14 +355,14 @@ class Flow:
         try:
             if not attempt.is_unfinished:
                 self._write_down(attempt, verdict)
-        except (OSError, GitdeployError) as error:  # it has happened all the same
-            self._report.line("warning", blamed(error))
+        except Exception as error:  # noqa: BLE001 - it has happened all the same
+            self._report.line("warning", blamed(foreseen(error)))
         try:
             if len(group) > 1:
                 wording.introduce(self._app, self._report, attempt)
             wording.conclude(self._app, self._report, attempt)
-        except (OSError, GitdeployError) as error:
-            self._report.line(verdict.word, blamed(error))
+        except Exception as error:  # noqa: BLE001 - it has happened all the same
+            self._report.line(verdict.word, blamed(foreseen(error)))
         return verdict
 
     def _write_down(self, attempt: Attempt, verdict: Verdict) -> None:

@@ -17,6 +17,7 @@ from gitdeploy.errors import Cancelled, GitdeployError, ReleaseFailed, Withdrawn
 from gitdeploy.ledger import dumps
 from gitdeploy.model import ChainName, Deployment, Release, VerdictWord
 from gitdeploy.system import clock, disk
+from gitdeploy.system.bugs import foreseen
 from gitdeploy.system.clock import Stopwatch
 from gitdeploy.system.signals import undisturbed
 
@@ -99,8 +100,9 @@ class Move(Struct, frozen=True):
             if not (isinstance(error, Withdrawn) and error.unfinished):
                 end(event.id, "failed", reason=error.message)
             raise
-        except (OSError, GitdeployError) as error:
-            reason = f"the links could not be replaced: {disk.blamed(error)}"
+        except Exception as error:
+            why = disk.blamed(foreseen(error))
+            reason = f"the links could not be replaced: {why}"
             if stuck := go_back(app, before):
                 reason += f"; nor could they be put back: {stuck}"
             end(event.id, "failed", reason=reason)

@@ -10,7 +10,8 @@ from gitdeploy.deploy.attempt import Attempt, Wanted
 from gitdeploy.deploy.flip import flip, go_back
 from gitdeploy.deploy.report import Report
 from gitdeploy.deploy.trial import take_back, try_out
-from gitdeploy.errors import GitdeployError, ReleaseFailed, StateError, SystemFailed
+from gitdeploy.errors import GitdeployError, ReleaseFailed
+from gitdeploy.system.bugs import foreseen
 from gitdeploy.system.disk import blamed
 
 __all__ = ["Showing"]
@@ -50,8 +51,8 @@ class Showing:
             attempt.failure = error
             self._acceptance.take_back(attempt.update)
             attempt.end("failed", error.message, error.hint)
-        except (OSError, SystemFailed, StateError) as error:
-            self._go_back(attempt, error)
+        except Exception as error:  # noqa: BLE001 - nothing stays half shown
+            self._go_back(attempt, foreseen(error))
         else:
             attempt.end(wording.outcome(attempt.decision))
 

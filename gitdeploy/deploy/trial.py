@@ -16,6 +16,7 @@ from gitdeploy.deploy.report import Report
 from gitdeploy.errors import GitdeployError, Withdrawn
 from gitdeploy.model import ChainName, Watch
 from gitdeploy.system import clock
+from gitdeploy.system.bugs import foreseen
 from gitdeploy.system.clock import Stopwatch
 from gitdeploy.system.disk import blamed
 
@@ -58,15 +59,18 @@ def try_out(  # noqa: PLR0913 - an event, its two chains, and who is told
             _activate_head(app, after, wanted, report)
             if is_new:  # going back and forth for ever would help nobody
                 _begin_watch(app, after, wanted)
-    except (GitdeployError, OSError) as error:
-        why, condemned = blamed(error), after.head.release if is_new else None
-        _tell_going_back(report, before, error)
+    except Exception as error:  # whatever it is, it does not work
+        no = foreseen(error)
+        why, condemned = blamed(no), after.head.release if is_new else None
+        _tell_going_back(report, before, no)
         with suppress(GitdeployError):  # what can be taken back is, all the same
             app.ledger.condemn(event, why, release=condemned, at=clock.now())
         raise withdraw(app, event, before, why, report, shown=watch) from error
 
 
-def _tell_going_back(report: Report, before: Chain, error: Exception) -> None:
+def _tell_going_back(
+    report: Report, before: Chain, error: GitdeployError | OSError
+) -> None:
     to = f"to release {before.head.release}" if before.head else "to nothing"
     report.line("going back", to)
     if isinstance(error, GitdeployError) and error.hint:
@@ -139,9 +143,9 @@ def _activated_again(app: App, before: Chain, report: Report) -> str:
         wanted = wanted_of(app, before.name, before.head)
         if wanted and _asks_anything(wanted.config, before.name):
             _activate_head(app, before, wanted, report)
-    except (GitdeployError, OSError) as error:
-        number = before.head.release
-        return f"; release {number} is live again, and fails too: {blamed(error)}"
+    except Exception as error:  # noqa: BLE001 - it is live again all the same
+        number, why = before.head.release, blamed(foreseen(error))
+        return f"; release {number} is live again, and fails too: {why}"
     return ""
 
 
