@@ -17,8 +17,10 @@ from typing import Final
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from gitdeploy.config import Answer, Health
+from gitdeploy.config.values import Seconds
 from gitdeploy.system.clock import Stopwatch
 from gitdeploy.system.terminal import fit, human_time, printable
 
@@ -83,17 +85,22 @@ def ask(url: str, answer: Answer, *, at: Candidate | None = None) -> Heard:
     return Heard(right=False, words=f"more than {answer.redirects} redirects")
 
 
-def ask_until_healthy(health: Health, *, stop: Callable[[], bool]) -> Heard:
+def ask_until_healthy(
+    health: Health, *, stop: Callable[[], bool], running: Stopwatch | None = None
+) -> Heard:
     """Ask until it is healthy, or `within` is over; return the last that was heard.
 
     Args:
         health: What to ask, how long, and for how long all has to be right.
         stop: Asked between questions; when true, the last answer is returned.
+        running: Since when it is asked already; None: since now.
     """
-    watch, healthy_since = Stopwatch(), -1.0
+    watch, healthy_since = running or Stopwatch(), -1.0
     while True:
         asked_s = watch.seconds
-        heard = ask(health.url, health)
+        left_s = max(health.within_s - asked_s, _LATER_S)
+        once = replace(health, timeout_s=Seconds(min(health.timeout_s, left_s)))
+        heard = ask(health.url, once)
         if not heard.right:
             healthy_since = -1.0
         elif healthy_since < 0:

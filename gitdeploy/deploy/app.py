@@ -17,7 +17,7 @@ from gitdeploy.layout import (
     keyring,
 )
 from gitdeploy.ledger import Ledger
-from gitdeploy.model import Release
+from gitdeploy.model import ChainName, Release
 from gitdeploy.system.surroundings import Surroundings
 
 if TYPE_CHECKING:  # what a hook does not need, it does not import
@@ -48,6 +48,8 @@ class App:
         by: Who acts, for the ledger and the lock.
         key: Fingerprint of the ssh key they came with; None: the server's own user.
         turn: The app's lock, while we hold it.
+        taken_back: The chains whose head recovery found not to work, and took back.
+        leaves_trials: Whether recovery left something to be tried out by others.
     """
 
     def __init__(
@@ -62,6 +64,8 @@ class App:
         self.by = by
         self.key = key
         self.turn: Turn | None = None
+        self.taken_back: set[ChainName] = set()
+        self.leaves_trials = False
 
     @classmethod
     def open(

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from gitdeploy.config import Check, Run
 from gitdeploy.deploy.app import App
 from gitdeploy.deploy.attempt import Wanted
+from gitdeploy.deploy.lending import lending
 from gitdeploy.deploy.release_log import log_open
 from gitdeploy.deploy.report import Report
 from gitdeploy.deploy.still_wanted import check_still_wanted
@@ -86,10 +87,11 @@ def check(
     )
     place = replace(place, unprivileged=linked and can_be_unprivileged())
     for one in config.checks_for(wanted.chain):
-        if one.run is not None:
-            _run(one, place, report)
-        else:
-            _serve(one, place, report)
+        with lending(app):
+            if one.run is not None:
+                _run(one, place, report)
+            else:
+                _serve(one, place, report)
     app.ledger.releases.passed(release.number, _key(wanted))
 
 

@@ -12,6 +12,7 @@ from gitdeploy.deploy.app import App
 from gitdeploy.deploy.attempt import Wanted
 from gitdeploy.deploy.placed import what_is_live
 from gitdeploy.deploy.report import Report
+from gitdeploy.deploy.still_wanted import check_not_cancelled
 from gitdeploy.deploy.workplace import environment_of, mask_of
 from gitdeploy.errors import ReleaseFailed
 from gitdeploy.model import CHAINS, ChainName, Release
@@ -44,7 +45,12 @@ _WANTED: Final = "services"
 
 
 def restart_services(
-    app: App, wanted: Wanted, report: Report, *, anew: bool = False
+    app: App,
+    wanted: Wanted,
+    report: Report,
+    *,
+    anew: bool = False,
+    running: Stopwatch | None = None,
 ) -> None:
     """Make a chain's services run the release that is live on it now.
 
@@ -57,6 +63,7 @@ def restart_services(
         wanted: What the head of the chain was made of.
         report: Told one line for each service, and what a failing one printed.
         anew: Whether they are started anew where they run that release already.
+        running: Since when they get ready already; None: since now.
 
     Raises:
         ReleaseFailed: A service did not get ready.
@@ -70,6 +77,7 @@ def restart_services(
         return
     release = app.ledger.releases.get(head.release)
     missing: list[str] = []
+    already_s = running.seconds if running else 0.0
     for service in services:
         keeper = _keeper(app, wanted.chain, service)
         if not (keeper.installed or app.ledger.setting(_WANTED)):
@@ -78,18 +86,31 @@ def restart_services(
         if not (keeper.alive and keeper.listens_as_described):
             keeper.install()
         launch = _launch(app, release, wanted, service)
-        _restart(app, keeper, launch, report, anew=anew)
+        _restart(app, keeper, launch, report, anew=anew, running=Stopwatch(already_s))
     if missing:
         report.line("services", f"not installed: gitdeploy service install {app.name}")
 
 
 def _restart(
-    app: App, keeper: AnyKeeper, launch: Launch, report: Report, *, anew: bool
+    app: App,
+    keeper: AnyKeeper,
+    launch: Launch,
+    report: Report,
+    *,
+    anew: bool,
+    running: Stopwatch,
 ) -> None:
     service = keeper.description.service
     watch = Stopwatch()
     try:
-        started = bring_up(keeper, keeper.description, launch, anew=anew)
+        started = bring_up(
+            keeper,
+            keeper.description,
+            launch,
+            anew=anew,
+            check=lambda: check_not_cancelled(app),
+            running=running,
+        )
     except NotReady as error:
         mask = mask_of(Path(launch.environment["GITDEPLOY_SHARED_DIR"]))
         for line in error.tail:

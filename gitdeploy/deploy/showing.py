@@ -90,7 +90,8 @@ class Showing:
     def _take_back(self, attempt: Attempt) -> None:
         reason = "another ref of this atomic push failed"
         if attempt.before and attempt.ended_with(wording.outcome(attempt.decision)):
-            reason += take_back(self._app, attempt.before, self._report)
+            app, report = self._app, self._report
+            reason += take_back(app, attempt.event.id, attempt.before, report)
         self._acceptance.take_back(attempt.update)
         attempt.end("failed", reason)
 
