@@ -4,7 +4,7 @@ import os
 import signal
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import hypothesis
@@ -13,6 +13,7 @@ from support.git import Work
 from support.guard import clean_environment, forbid_writes, real_homes
 from support.server import Server
 from support.sshd import Sshd, running_sshd
+from support.tools import hide_ci
 
 SOURCE = Path(__file__).resolve().parent.parent
 REAL_HOMES = real_homes()
@@ -23,6 +24,8 @@ for number in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
     if signal.getsignal(number) is signal.SIG_IGN:
         mine = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
         signal.signal(number, mine)
+
+hide_ci()
 
 # How fast a machine happens to be is not what a property says.
 hypothesis.settings.register_profile("here", deadline=None)
@@ -111,3 +114,30 @@ def ssh_url(sshd: Sshd) -> Callable[..., str]:
         return sshd.url(server.repo(app))
 
     return url
+
+
+# --- reports ------------------------------------------------------------------------
+
+
+MOST_TOLD = 20_000
+"""Characters of what one failing test tells: beside others it still can be read."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[
+    None, pytest.TestReport, pytest.TestReport
+]:
+    """Cut what a test that failed tells: its beginning and its end say enough."""
+    report = yield
+    if report.failed and (text := str(report.longrepr)) and len(text) > MOST_TOLD:
+        report.longrepr = shortened(text)
+    report.sections = [(name, shortened(text)) for name, text in report.sections]
+    return report
+
+
+def shortened(text: str) -> str:
+    """Return a text of at most a few kilobytes, with its beginning and its end."""
+    half = MOST_TOLD // 2
+    if len(text) <= MOST_TOLD:
+        return text
+    return f"{text[:half]}\n[{len(text) - MOST_TOLD:,} characters cut]\n{text[-half:]}"

@@ -12,7 +12,7 @@ from gitdeploy.system.client import Client
 from gitdeploy.system.clock import Stopwatch
 
 DEADLINE_S = 0.1
-SOON_S = 1.0  # far above the deadline, far below for ever
+SOON_S = 30.0  # far above the deadline, far below for ever
 PAGE = 4096
 
 

@@ -171,7 +171,7 @@ def test_a_push_whose_client_vanishes_is_cancelled_where_that_is_wanted(
         getattr(pusher, how)()
         gone = Stopwatch()
         event = ended(server, commit)
-        assert gone.seconds < 5, "two seconds, and more for a busy machine"
+        assert gone.seconds < 60, "the step would run for ever"
     assert (event.verdict, event.reason) == ("cancelled", "cancelled: the pusher left")
     until(lambda: not at_work(server), "nothing is left running")
     assert server.refs()["refs/heads/main"] == first

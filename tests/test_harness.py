@@ -5,13 +5,14 @@ import os
 import pwd
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from support import process
 from support.git import RefStatus, Work
 from support.sshd import Sshd
-from support.tools import needs
+from support.tools import ALL_MUST_RUN, needs
 
 
 @pytest.fixture
@@ -100,8 +101,11 @@ def test_standard_input_is_what_was_given_or_nothing():
 
 
 @pytest.mark.parametrize(("ci", "outcome"), [("true", "fail"), ("", "skip")])
-def test_a_missing_program_is_loud(monkeypatch, ci, outcome):
-    monkeypatch.setenv("CI", ci)
+@pytest.mark.parametrize("name", ["CI", ALL_MUST_RUN])
+def test_a_missing_program_is_loud(monkeypatch, name, ci, outcome):
+    for one in ("CI", ALL_MUST_RUN):
+        monkeypatch.delenv(one, raising=False)
+    monkeypatch.setenv(name, ci)
     with pytest.raises(getattr(pytest, outcome).Exception, match="no-such-program"):
         needs("no-such-program")
 
@@ -109,6 +113,28 @@ def test_a_missing_program_is_loud(monkeypatch, ci, outcome):
 def test_programs_of_the_system_are_found_without_its_directories_in_path(monkeypatch):
     monkeypatch.setenv("PATH", "/nowhere")
     assert needs("ldconfig") in {"/usr/sbin/ldconfig", "/sbin/ldconfig"}
+
+
+HUGE = """
+def test_that_fails():
+    print("y" * 10**6)
+    assert {n: b"x" * 100 for n in range(10**4)} == {n: b"y" for n in range(10**4)}
+"""
+
+
+def test_what_a_failing_test_tells_is_some_kilobytes(tmp_path):
+    """In CI as well, where pytest by itself leaves nothing out."""
+    tests = Path(__file__).parent
+    (tmp_path / "conftest.py").write_text((tests / "conftest.py").read_text())
+    (tmp_path / "test_huge.py").write_text(HUGE)
+    words = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", os.devnull]
+    done = process.run(
+        *(sys.executable, *words, "--rootdir", tmp_path, tmp_path),
+        env={"CI": "true", "PYTHONPATH": str(tests)},
+        check=False,
+    )
+    assert "1 failed" in done.stdout
+    assert len(done.stdout) < 60_000
 
 
 # --- the clone --------------------------------------------------------------

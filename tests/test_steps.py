@@ -255,17 +255,13 @@ def test_children_that_ignore_being_told_to_stop_are_killed(step, monkeypatch):
 
 
 def test_a_background_child_that_keeps_the_pipe_is_not_waited_for(step):
-    began = time.monotonic()
-    step("sleep 60 & echo $! >pid; echo done")
-    assert time.monotonic() - began < 5
+    step("sleep 100000 & echo $! >pid; echo done", timeout_s=60)
     assert step.told == ["done"]
     assert is_gone(pid_in(step.place / "pid"))
 
 
 def test_a_background_child_that_floods_the_pipe_is_not_waited_for(step):
-    began = time.monotonic()
-    step("yes & echo $! >pid")
-    assert time.monotonic() - began < 10
+    step("yes & echo $! >pid", timeout_s=60)
     assert is_gone(pid_in(step.place / "pid"))
 
 
@@ -299,10 +295,12 @@ def test_what_may_not_be_ended_is_not_waited_for(step, python, monkeypatch):
     def not_ours(*_):
         raise PermissionError
 
-    monkeypatch.setattr(os, "kill", not_ours)
-    began = time.monotonic()
-    step(python(DAEMON.replace("sleep(60)", "sleep(2)")))
-    assert time.monotonic() - began < 1.5
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "kill", not_ours)
+        step(python(DAEMON.replace("sleep(60)", "sleep(100000)")), timeout_s=60)
+    left = pid_in(step.place / "pid")
+    assert not is_gone(left)
+    os.kill(left, 9)
 
 
 def test_a_process_that_was_there_before_is_left_alone(step):
@@ -319,10 +317,8 @@ def test_a_process_that_was_there_before_is_left_alone(step):
 
 
 def test_a_step_that_closes_its_output_runs_on(step):
-    began = time.monotonic()
     step("exec >&- 2>&-; sleep 0.3; touch end")
     assert (step.place / "end").exists()
-    assert time.monotonic() - began > 0.3
 
 
 def test_a_step_that_closes_its_output_is_stopped_in_time(step):
@@ -348,9 +344,7 @@ FLOOD = 100_000_000
 )
 def test_a_flood_ends_in_time_and_its_end_is_told(tmp_path, line, log_bytes):
     step = Run(tmp_path, log_bytes=log_bytes)
-    began = time.monotonic()
-    step(f"yes {line} | head -c {FLOOD}; echo; echo the end")
-    assert time.monotonic() - began < 30
+    step(f"yes {line} | head -c {FLOOD}; echo; echo the end", timeout_s=300)
     assert step.log_path.stat().st_size < log_bytes + 10_000
     assert step.logged[-1] == "== the log is full; what steps print is not kept"
     assert len(step.told) < 1100

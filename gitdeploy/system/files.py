@@ -9,7 +9,7 @@ directory (rename(2), fsync(2)). Nothing here follows a link or recurses.
 
 import os
 import stat
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Final, TypeAlias
@@ -339,9 +339,7 @@ def make_read_only(name: bytes, directory: int, mode: int) -> None:
     os.chmod(name, mode & ~_WRITABLE, dir_fd=directory)
 
 
-def copy_tree(
-    source: Path, destination: Path, environment: Mapping[str, str], *, linked: bool
-) -> None:
+def copy_tree(source: Path, destination: Path, *, linked: bool) -> None:
     """Copy whatever has a name, all that can be told apart included: by cp(1).
 
     Hard links within it stay such, and a file system that can shares the blocks.
@@ -349,17 +347,18 @@ def copy_tree(
     Args:
         source: What is copied.
         destination: Its name there; nothing is there yet.
-        environment: Where cp is found.
         linked: Whether files are not copied but get a second name.
 
     Raises:
         SystemFailed: cp could not, or is missing; some may have been copied.
     """
     from gitdeploy.system import process
+    from gitdeploy.system.programs import program
+    from gitdeploy.system.surroundings import BARE
 
     how = ("--link",) if linked else ("--reflink=auto",)
-    argv = ["cp", "--archive", *how, "--no-target-directory", "--"]
-    process.run([*argv, str(source), str(destination)], env=environment)
+    argv = [program("cp"), "--archive", *how, "--no-target-directory", "--"]
+    process.run([*argv, str(source), str(destination)], env=BARE)
 
 
 def occupy(path: Path, size_bytes: int) -> None:

@@ -9,10 +9,11 @@ import hashlib
 import os
 import random
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from subprocess import CompletedProcess, TimeoutExpired
@@ -22,6 +23,7 @@ from support import process
 from support.git import REMOTE, Work
 from support.ordinary import give, ordinary_user
 
+from gitdeploy.system import processes
 from hostile.moves import script
 
 CANARY: Final = "canary-4711-of-the-blog"
@@ -53,8 +55,8 @@ SHARED: Final = (
 )
 ENVIRONMENTS: Final = (
     "",
-    "[build]\nenv = {{ PATH = '{root}/shop/cache/bin:/usr/bin:/bin' }}\n",
-    "[build]\nenv = {{ TMPDIR = '{root}/blog', LD_PRELOAD = '{root}/shop/cache/x' }}\n",
+    "env = {{ PATH = '{root}/shop/cache/bin:/usr/bin:/bin' }}\n",
+    "env = {{ TMPDIR = '{root}/blog', LD_PRELOAD = '{root}/shop/cache/x' }}\n",
 )
 
 
@@ -151,8 +153,17 @@ def _empty_world() -> Iterator[World]:
         is_root = os.geteuid() == 0
         yield World(path, tuple(ordinary_user(path)) if is_root else ())
     finally:
+        _end_all(path / "root")
         process.run("chmod", "-R", "u+rwX", path, check=False)
         shutil.rmtree(path, ignore_errors=True)
+
+
+def _end_all(root: Path) -> None:
+    """End what a push that did not end in time still runs."""
+    for one in processes.running():
+        if one.variable("GITDEPLOY_ROOT") == str(root):
+            with suppress(ProcessLookupError):
+                os.kill(one.pid, signal.SIGKILL)
 
 
 def _owner(path: Path) -> tuple[int, int]:
@@ -186,12 +197,12 @@ def play(first: World, seed: int) -> str:
 def _hostile(world: World, random_: random.Random, number: int) -> bool:
     kinds = random_.sample([*KINDS], random_.randint(1, 2))
     places = {"root": str(world.root)}
-    toml = random_.choice(ENVIRONMENTS).format(**places)
+    toml = f"[build]\ntimeout = '{LIMIT_S}s'\n"
+    toml += random_.choice(ENVIRONMENTS).format(**places)
     toml += f"\n[checkout]\nshare = '{random_.choice(['auto', 'always'])}'\n"
     toml += random_.choice(SHARED)
     toml += HONEST.replace('outputs = ["out"]', _reused(random_))
     toml += "".join(KINDS[kind] for kind in kinds)
-    toml = toml.replace("[build]\n", f"[build]\ntimeout = '{LIMIT_S}s'\n")
     source = random_.choice(["one\n", "two\n"])
     evil = script(random_, str(world.root), f"{world.path}/home")
     files = {"src": source, "page": "page\n", "public/up/kept": "kept\n"}

@@ -50,6 +50,8 @@ TARGETS: Final = (
 TELLING: Final = ("a", "dev", "prod", "storage", ".env", "page", "public", "out")
 """Names that mean something to somebody."""
 
+_RUINED: Final = 0.1
+
 ODD: Final = (
     *(
         "x",
@@ -97,33 +99,40 @@ MOVES: Final = {
     "what was made, by a second name": "ln out/built y; printf evil >y; rm y",
     "the one before written": 'chmod -R u+w "$GITDEPLOY_PREVIOUS_DIR";'
     ' echo evil >"$GITDEPLOY_PREVIOUS_DIR/page"',
-    "all gone": "rm -rf {place}/* {place}/.[a-z]*",
-    "the release gone": 'rm -rf "$GITDEPLOY_RELEASE_DIR"',
     "very deep": "python3 -c 'import os,sys;os.chdir(sys.argv[1]);"
     '[(os.mkdir("d"),os.chdir("d")) for _ in range(300)]\' {place}',
     "many": "mkdir -p {place}/many; cd {place}/many && seq 300 | xargs touch",
     "left running": "setsid sh -c 'sleep 30; echo evil >{there}' &",
-    "all killed": "kill -9 -1",
-    "a program": "mkdir -p {place}/bin; for name in grep cp git sh du env id; do printf"
+    "programs": "mkdir -p {place}/bin; for name in grep cp git sh du env id; do printf"
     " '#!/bin/sh\\ntouch {target}.ran\\n' >{place}/bin/$name; done;"
     " chmod 755 {place}/bin/*",
     "a flood": "yes evil | head -c 3000000",
     "a secret looked for": "cat {target} {target}/* {target}/.env",
 }
 
+PROGRAMS: Final = MOVES["programs"].format(place='"$HOME"', target="{target}")
+RUINS: Final = {
+    "all gone": "rm -rf {place}/* {place}/.[a-z]*",
+    "the release gone": 'rm -rf "$GITDEPLOY_RELEASE_DIR"',
+    "all killed": "kill -9 -1",
+}
+"""Moves after which a script does nothing more, or has nothing left to do it to."""
+
 
 def script(random_: random.Random, root: str, home: str) -> str:
     """Return a step's text: some moves, none of which stops the others."""
     words = {"root": root, "home": home}
-    lines = []
-    for _ in range(random_.randint(3, 15)):
-        move = random_.choice([*MOVES.values()])
-        place = random_.choice(PLACES)
+
+    def move(text: str) -> str:
+        place, target = random_.choice(PLACES), random_.choice(TARGETS)
         name = random_.choice(random_.choice([TELLING, ODD]))
-        there = f"{place}/{_quoted(name)}"
-        target = random_.choice(TARGETS).format(**words)
-        text = move.format(place=place, there=there, target=target)
-        lines.append(f"( {text} ) 2>/dev/null || true")
+        there, target = f"{place}/{_quoted(name)}", target.format(**words)
+        return text.format(place=place, there=there, target=target)
+
+    texts = random_.choices([*MOVES.values(), PROGRAMS], k=random_.randint(5, 40))
+    if random_.random() < _RUINED:
+        texts.append(random_.choice([*RUINS.values()]))
+    lines = (f"( {move(text)} ) 2>/dev/null || true" for text in texts)
     return "\n".join(["set +e", *lines, "true", ""])
 
 

@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 
+from support.tools import ALL_MUST_RUN
+
 # Everything else is taken away: GIT_*, SSH_*, GITDEPLOY_*, XDG_*, LC_*, ...
-KEPT = {"PATH", "TMPDIR", "CI", "USER", "LOGNAME"}
+KEPT = {"PATH", "TMPDIR", "CI", ALL_MUST_RUN, "USER", "LOGNAME"}
 KEPT_PREFIXES = ("PYTEST_", "PYTHON", "PYENV_")
 
 # Where an audit event of Python has the paths it is about to change.

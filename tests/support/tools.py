@@ -6,6 +6,7 @@ from typing import NoReturn
 
 import pytest
 
+ALL_MUST_RUN = "ALL_TESTS_MUST_RUN"
 SYSTEM_DIRECTORIES = "/usr/sbin:/sbin"  # not in the PATH of ordinary users
 
 
@@ -39,4 +40,14 @@ def cannot(reason: str) -> NoReturn:
 
 def in_ci() -> bool:
     """Tell whether every test must run."""
-    return os.environ.get("CI") == "true"
+    return "true" in (os.environ.get("CI"), os.environ.get(ALL_MUST_RUN))
+
+
+def hide_ci() -> None:
+    """Keep from pytest that this is CI: there it would tell all of what differs.
+
+    Of two large objects that is gigabytes, and nobody learns which test failed.
+    """
+    os.environ.pop("BUILD_NUMBER", None)
+    if ci := os.environ.pop("CI", None):
+        os.environ[ALL_MUST_RUN] = ci
