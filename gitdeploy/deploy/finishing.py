@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from gitdeploy.chain import Chain
 from gitdeploy.deploy.app import App
+from gitdeploy.deploy.attempt import verdict_on
 from gitdeploy.deploy.flip import go_back, show
 from gitdeploy.deploy.report import Report
 from gitdeploy.deploy.trial import has_trial, try_out, withdraw
@@ -86,7 +87,7 @@ class Finisher(Struct, frozen=True):
         except Withdrawn as error:
             if error.unfinished:
                 return f"{what} was interrupted: {error.message}"
-            return self._failed(event, error.message)
+            return self._failed(event, error.message, verdict_on(error))
         verdict = _verdict(event)
         reason = "finished after a crash"
         self.app.ledger.deployments.end(event.id, verdict, reason=reason)
@@ -119,10 +120,10 @@ class Finisher(Struct, frozen=True):
         end(event.id, "abandoned", reason="interrupted")
         return f"{_what(event)} was interrupted; abandoned"
 
-    def _failed(self, event: Deployment, why: str) -> str:
+    def _failed(self, event: Deployment, why: str, word: VerdictWord = "failed") -> str:
         """End an event that was taken back: its ref goes back as well."""
         self._put_ref_back(event)
-        self.app.ledger.deployments.end(event.id, "failed", reason=why)
+        self.app.ledger.deployments.end(event.id, word, reason=why)
         return f"{_what(event)} was interrupted, and taken back: {why}"
 
     def _given_up(self, event: Deployment, bug: GitdeployError | OSError) -> str:

@@ -9,7 +9,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from gitdeploy.decide import Decision, Deploy, RefKind, Refuse, reached
+from gitdeploy.decide import Decision, Deploy, RefKind, Refuse, RollBack, reached
 from gitdeploy.deploy import wording
 from gitdeploy.deploy.acceptance import Acceptance, Superseded
 from gitdeploy.deploy.app import App
@@ -21,7 +21,6 @@ from gitdeploy.deploy.report import Report
 from gitdeploy.deploy.showing import Showing
 from gitdeploy.deploy.still_wanted import check_still_wanted
 from gitdeploy.errors import (
-    Cancelled,
     GitdeployError,
     ReleaseFailed,
     StateError,
@@ -184,10 +183,7 @@ class Flow:
         except StateError as error:
             attempt.end("refused", error.message, error.hint)
         except ReleaseFailed as error:
-            attempt.failure = error
-            cancelled = isinstance(error, Cancelled)
-            word: VerdictWord = "cancelled" if cancelled else "failed"
-            attempt.end(word, error.message, error.hint)
+            attempt.fail(error)
             if error.release:
                 attempt.release = self._app.ledger.releases.get(error.release)
 
@@ -288,7 +284,24 @@ class Flow:
         self._built[wanted.content] = release
         return release
 
+    def _look_again(self, attempt: Attempt) -> None:
+        """Judge once more what was judged before a roll back went first (`lending`).
+
+        Raises:
+            Superseded: It would mean something else by now.
+        """
+        turn, decision = self._app.turn, attempt.decision
+        if turn is None or not turn.was_lent:
+            return
+        now = judge(self._app, attempt.source, self._push)
+        if type(now) is not type(decision) or reached(now) != reached(decision):
+            chain = reached(decision)
+            raise Superseded(f"superseded: {chain} was rolled back meanwhile")
+        if isinstance(now, RollBack):
+            attempt.decision = now
+
     def _intend(self, attempt: Attempt) -> None:
+        self._look_again(attempt)
         app, name = self._app, reached(attempt.decision)
         if name:
             attempt.before = app.ledger.chains.read(name)

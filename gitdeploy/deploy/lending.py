@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from gitdeploy.deploy.app import App
 from gitdeploy.lock import Amid
 from gitdeploy.model import ChainName
+from gitdeploy.system.process import looking_meanwhile
 
 __all__ = ["amid_of", "lending"]
 
@@ -43,7 +44,8 @@ def lending(app: App, *, trial: ChainName | None = None) -> Iterator[None]:
         if app.turn.was_lent:
             from gitdeploy.deploy.recover import recover
 
-            recover(app, amid=amid)
+            with looking_meanwhile(lambda: None):  # nobody cancels what is mended
+                recover(app, amid=amid)
         app.turn.was_lent |= was_lent
 
 

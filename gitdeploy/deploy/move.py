@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from gitdeploy.chain import Chain
 from gitdeploy.deploy.app import App
+from gitdeploy.deploy.attempt import verdict_on
 from gitdeploy.deploy.flip import check_showable, flip, go_back
 from gitdeploy.deploy.report import Report
 from gitdeploy.deploy.trial import try_out
@@ -98,7 +99,7 @@ class Move(Struct, frozen=True):
             try_out(app, event.id, before, after, self.report, is_new=forward)
         except ReleaseFailed as error:
             if not (isinstance(error, Withdrawn) and error.unfinished):
-                end(event.id, "failed", reason=error.message)
+                end(event.id, verdict_on(error), reason=error.message)
             raise
         except Exception as error:
             why = disk.blamed(foreseen(error))

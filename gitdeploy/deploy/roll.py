@@ -118,6 +118,7 @@ def release_staged(app: App, report: Report) -> Outcome:
     if release.commit:
         source = read_source(app, staged.ref or NO_REF, release.commit)
         release = _fit_for_prod(app, release, source, report)
+    _check_still_head(app, "dev", staged)
     entry = Entry(release.number, staged.commit, None, clock.now())
     return _put(app, "prod", "release", entry, report)
 
@@ -157,6 +158,7 @@ def redeploy(app: App, name: ChainName, report: Report) -> Outcome:
     source = read_source(app, head.ref or NO_REF, head.commit)
     report.title(app.name, name, head.commit[:7])
     release = _prepared(app, "redeploy", source, name, report, anew=True)
+    _check_still_head(app, name, head)
     entry = Entry(release.number, head.commit, head.ref, clock.now())
     return _put(app, name, "redeploy", entry, report)
 
@@ -167,6 +169,16 @@ def _check_signed(app: App, name: ChainName, entry: Entry, *, promotes: bool) ->
         from gitdeploy.deploy.signing import check_signed
 
         check_signed(app, name, entry, promotes=promotes)
+
+
+def _check_still_head(app: App, name: ChainName, head: Entry) -> None:
+    """Show nothing that was rolled back while it was prepared (`lending`).
+
+    Raises:
+        Cancelled: Another release is at the head of the chain by now.
+    """
+    if app.ledger.chains.read(name).head != head:
+        raise Cancelled(f"cancelled: {name} was rolled back meanwhile")
 
 
 def _fit_for_prod(

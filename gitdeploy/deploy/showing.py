@@ -32,7 +32,7 @@ class Showing:
         """Show every chain; where one cannot be shown, none of the group is."""
         for n, attempt in enumerate(attempts):
             self._flip(attempt)
-            if attempt.ended_with("failed"):
+            if attempt.verdict and not attempt.verdict.accepted:
                 for other in (*reversed(attempts[:n]), *attempts[n + 1 :]):
                     self._take_back(other)
                 return
@@ -48,9 +48,8 @@ class Showing:
                 flip(self._app, event.id, attempt.after, forward=forward, why=why)
                 self._try_out(attempt)
         except ReleaseFailed as error:  # nothing is shown that was not before
-            attempt.failure = error
             self._acceptance.take_back(attempt.update)
-            attempt.end("failed", error.message, error.hint)
+            attempt.fail(error)
         except Exception as error:  # noqa: BLE001 - nothing stays half shown
             self._go_back(attempt, foreseen(error))
         else:
@@ -91,7 +90,9 @@ class Showing:
         reason = "another ref of this atomic push failed"
         if attempt.before and attempt.ended_with(wording.outcome(attempt.decision)):
             app, report = self._app, self._report
-            reason += take_back(app, attempt.event.id, attempt.before, report)
+            now = app.ledger.chains.read(attempt.before.name)
+            if now == attempt.after:  # else somebody has rolled it back meanwhile
+                reason += take_back(app, attempt.event.id, attempt.before, report)
         self._acceptance.take_back(attempt.update)
         attempt.end("failed", reason)
 

@@ -14,7 +14,7 @@ from gitdeploy.deploy.flip import go_back
 from gitdeploy.deploy.placed import wanted_of
 from gitdeploy.deploy.report import Report
 from gitdeploy.deploy.trial_time import TrialTime
-from gitdeploy.errors import GitdeployError, Withdrawn
+from gitdeploy.errors import Cancelled, GitdeployError, Withdrawn
 from gitdeploy.model import ChainName, Watch
 from gitdeploy.system import clock
 from gitdeploy.system.bugs import foreseen
@@ -74,11 +74,15 @@ def try_out(  # noqa: PLR0913 - an event, its two chains, and who is told
                 _begin_watch(app, after, wanted)
     except Exception as error:  # whatever it is, it does not work
         no = foreseen(error)
-        why, condemned = blamed(no), after.head.release if is_new else None
+        cancelled = isinstance(error, Cancelled)
+        is_bad = is_new and not cancelled
+        why, condemned = blamed(no), after.head.release if is_bad else None
         _tell_going_back(report, before, no)
         with suppress(GitdeployError):  # what can be taken back is, all the same
             app.ledger.condemn(event, why, release=condemned, at=clock.now())
-        raise withdraw(app, event, before, why, report, shown=watch) from error
+        gone = withdraw(app, event, before, why, report, shown=watch)
+        gone.cancelled = cancelled
+        raise gone from error
 
 
 def _tell_going_back(

@@ -6,9 +6,10 @@ stands in the queue beside it and gets its turn in the order of arrival.
 """
 
 import os
+import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -27,6 +28,7 @@ __all__ = [
     "at_work",
     "cancel",
     "holder",
+    "interrupt",
     "lender",
     "lock_held",
     "waiting",
@@ -189,6 +191,21 @@ class _Patience(NamedTuple):
     wait_s: float
     tell: Callable[[str], None]
     rolls_back: str | None
+
+
+def interrupt(path: Path, who: Holder) -> None:
+    """Ask who is at work by a signal, too: one that waits for the kernel reads no note.
+
+    It is heard only where stopping is safe. Nobody else is ever signalled: the process
+    is held by a descriptor before it is looked at (pidfd_open(2)).
+    """
+    with suppress(OSError):  # it has just ended, or is another user's
+        fd = os.pidfd_open(who.pid)
+        try:
+            if who.pid in {one.pid for one in at_work(path)}:
+                signal.pidfd_send_signal(fd, signal.SIGTERM)
+        finally:
+            os.close(fd)
 
 
 def _acquire(
