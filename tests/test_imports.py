@@ -17,8 +17,8 @@ run = "true"
 
 GATE = {
     "": "access chain door errors layout links logs model retention running states",
-    "config": "access commands confining load notify paths probing reading rules schema"
-    " server services signed values windows",
+    "config": "access commands confining load notify paths probing reading refs rules"
+    " schema server services signed values windows",
     "decide": "rules together words",
     "deploy": "acceptance aftermath app attempt facts flip flow judge notified placed"
     " prune push recover relocate report reserve showing still_wanted tidy trial"
@@ -27,8 +27,8 @@ GATE = {
     "ledger": "chains database deployments releases schema watches",
     "lock": "queue",
     "repository": "configuration debris locks objects refs upkeep",
-    "system": "client clock disk files flock git lifeline process processes removal"
-    " signals surroundings terminal",
+    "system": "client clock disk files flock git lifeline process processes programs"
+    " removal signals surroundings terminal",
 }
 """Of gitdeploy: what proc-receive imports for a push that builds nothing."""
 

@@ -6,9 +6,11 @@ at the top of this project shows them in use.
 
 from gitdeploy.config.commands import Activation, Command, Run, Step
 from gitdeploy.config.confining import Steps
+from gitdeploy.config.declared import declares_commands
 from gitdeploy.config.load import parse, unsupported
 from gitdeploy.config.notify import Notify, Webhook
 from gitdeploy.config.probing import Answer, Check, Health
+from gitdeploy.config.refs import UNBOUNDED, RefBounds
 from gitdeploy.config.schema import (
     DEFAULTS,
     Build,
@@ -22,10 +24,12 @@ from gitdeploy.config.schema import (
     Shared,
 )
 from gitdeploy.config.server import Limits, ServerConfig, Submodules, parse_server
+from gitdeploy.config.sharing import Sharing
 from gitdeploy.config.values import Seconds, Size
 
 __all__ = [
     "DEFAULTS",
+    "UNBOUNDED",
     "Activation",
     "Answer",
     "Build",
@@ -38,6 +42,7 @@ __all__ = [
     "Health",
     "Limits",
     "Notify",
+    "RefBounds",
     "Refs",
     "Releases",
     "Run",
@@ -45,11 +50,13 @@ __all__ = [
     "ServerConfig",
     "Service",
     "Shared",
+    "Sharing",
     "Size",
     "Step",
     "Steps",
     "Submodules",
     "Webhook",
+    "declares_commands",
     "parse",
     "parse_server",
     "unsupported",

@@ -35,10 +35,12 @@ __all__ = [
     "overwrite",
     "remove",
     "remove_file",
+    "remove_name",
     "remove_tree",
     "rename",
     "replace_file",
     "replace_link",
+    "stamp_now",
     "sync_directory",
     "sync_filesystems",
     "write",
@@ -293,7 +295,7 @@ def clone_file(
     """
     import fcntl
 
-    reading = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+    reading = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     writing = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
     with ExitStack() as stack:
         whole = os.open(source, reading, dir_fd=source_in)
@@ -334,6 +336,11 @@ def link_file(
     )
 
 
+def remove_name(name: bytes, directory: int) -> None:
+    """Remove a file or link of an open directory."""
+    os.unlink(name, dir_fd=directory)
+
+
 def make_read_only(name: bytes, directory: int, mode: int) -> None:
     """Give a file of an open directory a mode, less the right to write."""
     os.chmod(name, mode & ~_WRITABLE, dir_fd=directory)
@@ -359,6 +366,18 @@ def copy_tree(source: Path, destination: Path, *, linked: bool) -> None:
     how = ("--link",) if linked else ("--reflink=auto",)
     argv = [program("cp"), "--archive", *how, "--no-target-directory", "--"]
     process.run([*argv, str(source), str(destination)], env=BARE)
+
+
+def stamp_now(directory: Path) -> int:
+    """Return the present by the clock that stamps what changes beside a directory, ns.
+
+    Nothing that was complete on its file system before has a later time of change.
+
+    Changes: the directory's own time of change of status.
+    """
+    with open_directory(directory) as fd:
+        os.fchmod(fd, stat.S_IMODE(os.fstat(fd).st_mode))
+        return os.fstat(fd).st_ctime_ns
 
 
 def occupy(path: Path, size_bytes: int) -> None:
