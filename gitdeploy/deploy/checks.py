@@ -14,6 +14,7 @@ from gitdeploy.config import Check, Run
 from gitdeploy.deploy.app import App
 from gitdeploy.deploy.attempt import Wanted
 from gitdeploy.deploy.lending import lending
+from gitdeploy.deploy.placed import in_time
 from gitdeploy.deploy.release_log import log_open
 from gitdeploy.deploy.report import Report
 from gitdeploy.deploy.still_wanted import check_still_wanted
@@ -86,7 +87,7 @@ def check(
         check=lambda: check_still_wanted(app, config, report),
     )
     place = replace(place, unprivileged=linked and can_be_unprivileged())
-    for one in config.checks_for(wanted.chain):
+    for one in in_time(app, wanted).config.checks_for(wanted.chain):
         with lending(app):
             if one.run is not None:
                 _run(one, place, report)

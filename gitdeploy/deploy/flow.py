@@ -173,7 +173,7 @@ class Flow:
             check_still_wanted(self._app, attempt.source.config, self._report)
             if chain := reached(attempt.decision):
                 check_links(self._app, chain)
-                self._check_allowed(attempt.source)
+                self._check_allowed(attempt)
             self._find_release(attempt, alone=alone)
             self._intend(attempt)
         except Superseded as error:
@@ -187,12 +187,17 @@ class Flow:
             if error.release:
                 attempt.release = self._app.ledger.releases.get(error.release)
 
-    def _check_allowed(self, source: Source) -> None:
+    def _check_allowed(self, attempt: Attempt) -> None:
         """Prepare nothing whose commands the server would not run as they are."""
-        if self._app.server.restrains_commands:
+        app, source, decision = self._app, attempt.source, attempt.decision
+        if isinstance(decision, Deploy) and decision.build:
+            from gitdeploy.deploy.durations import check_durations
+
+            check_durations(app.server.limits, source.config, source.commit or "")
+        if app.server.restrains_commands:
             from gitdeploy.deploy.confining import check_allowed
 
-            check_allowed(self._app, source.config, source.commit or "")
+            check_allowed(app, source.config)
 
     def _introduce(self, attempt: Attempt) -> None:
         wording.introduce(self._app, self._report, attempt)

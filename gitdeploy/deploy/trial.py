@@ -11,7 +11,7 @@ from gitdeploy.config import Config
 from gitdeploy.deploy.app import App
 from gitdeploy.deploy.attempt import Wanted
 from gitdeploy.deploy.flip import go_back
-from gitdeploy.deploy.placed import wanted_of
+from gitdeploy.deploy.placed import in_time, wanted_of
 from gitdeploy.deploy.report import Report
 from gitdeploy.deploy.trial_time import TrialTime
 from gitdeploy.errors import Cancelled, GitdeployError, Withdrawn
@@ -69,6 +69,7 @@ def try_out(  # noqa: PLR0913 - an event, its two chains, and who is told
     try:
         wanted = wanted or wanted_of(app, after.name, after.head)
         if wanted and _asks_anything(wanted.config, after.name):
+            wanted = in_time(app, wanted)
             _activate_head(app, event, after, wanted, report)
             if is_new:  # going back and forth for ever would help nobody
                 _begin_watch(app, after, wanted)
