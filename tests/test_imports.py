@@ -20,15 +20,15 @@ GATE = {
     "config": "access commands confining load notify paths probing reading refs rules"
     " schema server services signed values windows",
     "decide": "rules together words",
-    "deploy": "acceptance aftermath app attempt facts finishing flip flow judge notified placed"
-    " prune push recover relocate report reserve showing still_wanted tidy trial trial_time"
-    " watched wording",
+    "deploy": "acceptance aftermath app attempt facts finishing flip flow judge"
+    " notified placed prune push recover relocate report reserve showing still_wanted"
+    " tidy trial trial_time watched wording",
     "hooks": "note pkt_line proc_receive surface",
     "ledger": "chains database deployments releases schema watches",
     "lock": "lending queue tickets",
     "repository": "configuration debris locks objects refs upkeep",
-    "system": "bugs client clock disk files flock git lifeline process processes programs"
-    " removal signals surroundings terminal",
+    "system": "bugs client clock disk files flock git lifeline process processes"
+    " programs removal signals surroundings terminal",
 }
 """Of gitdeploy: what proc-receive imports for a push that builds nothing."""
 
