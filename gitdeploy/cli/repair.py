@@ -114,7 +114,9 @@ def _mended(app: App, *, deploys: bool) -> list[str]:
 
     done = [*recover(app), *repair(app, progress(), deploys=deploys)]
     if app.ledger.deployments.unfinished():
-        raise StateError(done[0], hint=f"gitdeploy doctor {app.name}")
+        raise StateError(
+            "; ".join(done) or "not finished", hint=f"gitdeploy doctor {app.name}"
+        )
     if gone := missing(app):
         raise StateError(
             gone[0], hint=f"gitdeploy redeploy {app.name}, or roll back past it"

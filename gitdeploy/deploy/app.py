@@ -48,7 +48,7 @@ class App:
         by: Who acts, for the ledger and the lock.
         key: Fingerprint of the ssh key they came with; None: the server's own user.
         turn: The app's lock, while we hold it.
-        taken_back: The chains whose head recovery found not to work, and took back.
+        taken_back: The chains whose head recovery has taken back, a moment ago.
         leaves_trials: Whether recovery left something to be tried out by others.
     """
 

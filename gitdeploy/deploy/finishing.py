@@ -97,10 +97,8 @@ class Finisher(Struct, frozen=True):
         """Go on with what was taken back, as it does not work."""
         before, after = self._plan(event)
         why = event.reason or "it did not work"
-        self._note_taken_back(before)
         if not self.tries:
-            if stuck := go_back(self.app, before):
-                raise StateError(stuck)
+            self._take_back(before)
             return f"{_what(event)} was interrupted: {why}"
         since = after.head.since if after.head else clock.now()
         shown = Stopwatch(max(clock.seconds_since(since), 0))
@@ -144,9 +142,7 @@ class Finisher(Struct, frozen=True):
             return
         before, after = self._plan(event)
         if self.app.ledger.chains.read(before.name) == after != before:
-            self._note_taken_back(before)
-            if stuck := go_back(self.app, before):
-                raise StateError(stuck)
+            self._take_back(before)
 
     def _change(self, event: Deployment) -> None:
         if self._has_plan(event):
@@ -164,12 +160,7 @@ class Finisher(Struct, frozen=True):
             return
         before, after = self._plan(event)
         is_new = event.action not in ("rollback", "rollforward")
-        try:
-            try_out(self.app, event.id, before, after, self.report, is_new=is_new)
-        except Withdrawn as error:
-            if not error.unfinished:
-                self.app.taken_back.add(before.name)
-            raise
+        try_out(self.app, event.id, before, after, self.report, is_new=is_new)
 
     def _end_commands(self, event: Deployment) -> None:
         """Kill what its commands still run: whoever started them died."""
@@ -183,10 +174,10 @@ class Finisher(Struct, frozen=True):
         if update and self.app.repository.holds(update):
             self.app.repository.move([update.reversed()], why="put back")
 
-    def _note_taken_back(self, before: Chain) -> None:
-        """Remember that the head of a chain goes: who came to roll it back has that."""
-        if self.app.ledger.chains.read(before.name).head != before.head:
-            self.app.taken_back.add(before.name)
+    def _take_back(self, before: Chain) -> None:
+        """Make a chain what it was."""
+        if stuck := go_back(self.app, before):
+            raise StateError(stuck)
 
     # --- what is known of it ------------------------------------------------------
 

@@ -4,7 +4,7 @@ It hinders nobody: what cannot be finished is said, and the one who came acts.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 
 from gitdeploy.decide import RESERVED
@@ -16,7 +16,7 @@ from gitdeploy.deploy.report import Report
 from gitdeploy.deploy.reserve import give_up_reserve, keep_reserve
 from gitdeploy.errors import GitdeployError
 from gitdeploy.lock import Amid, at_work, lender, lock_held, waiting
-from gitdeploy.model import ChainName, Deployment, RefUpdate
+from gitdeploy.model import CHAINS, ChainName, Deployment, Entry, RefUpdate
 from gitdeploy.system.bugs import foreseen
 from gitdeploy.system.client import Client
 from gitdeploy.system.disk import blamed
@@ -53,12 +53,21 @@ def locked(  # noqa: PLR0913 - as `lock_held`, and what is mended first
     with working_on(
         app, what, wait_s=wait_s, tell=tell, wants=wants, rolls_back=rolls_back
     ):
+        shown = _heads(app)
         recover(app, report, tries=rolls_back is None)
+        now = {name: app.ledger.chains.read(name).entries for name in CHAINS}
+        app.taken_back = {
+            name for name, head in shown.items() if head and head not in now[name]
+        }
         try:
             yield
         finally:
             if app.leaves_trials:  # of what the body went past nothing is left
                 recover(app, report, tries=False)
+
+
+def _heads(app: App) -> dict[ChainName, Entry | None]:
+    return {name: app.ledger.chains.read(name).head for name in CHAINS}
 
 
 @contextmanager
@@ -120,11 +129,17 @@ def recover(
     Changes: lock files that a killed git left; the ledger, the links,
         `refs/deploy/*`; links and directories that were about to go. Safe to repeat.
     """
-    app.ledger.setting("target")  # without it nobody can do anything, and is told so
+    _ = app.ledger  # where that is broken nobody can do anything, and is told so
+    return _by_itself(lambda: _recovered(app, report, amid, tries=tries))
+
+
+def _recovered(
+    app: App, report: Report | None, amid: Amid | None, *, tries: bool
+) -> list[str]:
+    finish = Finisher(app, report or Report(Client(None)), tries)
     if amid is None:
         lent = lender(app.layout.lock)
         amid = lent[1] if lent else Amid()
-    finish = Finisher(app, report or Report(Client(None)), tries)
     parts = (
         partial(_finish_events, app, finish, amid),
         partial(_fail_releases, app, amid),
@@ -139,9 +154,11 @@ def _by_itself(part: Callable[[], list[str]]) -> list[str]:
     try:
         return part()
     except Exception as error:  # noqa: BLE001 - the verb that was asked for acts
-        no = foreseen(error)
-        hint = no.hint if isinstance(no, GitdeployError) else ""
-        return [f"not mended: {'; '.join(filter(None, (blamed(no), hint)))}"]
+        with suppress(Exception):
+            no = foreseen(error)
+            hint = no.hint if isinstance(no, GitdeployError) else ""
+            return [f"not mended: {'; '.join(filter(None, (blamed(no), hint)))}"]
+        return [f"not mended: {type(error).__name__}"]
 
 
 def _finish_events(app: App, finish: Finisher, amid: Amid) -> list[str]:
