@@ -106,7 +106,7 @@ def test_a_wrong_answer_takes_back_what_it_is_about_and_nothing_else(
     """The tag goes with it, everybody can act, and the next push just works."""
     work = fetched(live, "mallory")
     with answering(answer) as url, live.nothing_else_changes():
-        asks = f'[chains.prod]\nhealth = {{ url = "{url}", within = "1s" }}\n'
+        asks = f'[chains.prod.health]\nurl = "{url}"\nwithin = "1s"\ntext = "well"\n'
         assert live.push(work, asks, page="v3").code == 0
         said = live.release(work, "v3")
         assert said.code == 1
