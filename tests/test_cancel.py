@@ -20,6 +20,7 @@ from support.server import Server
 from gitdeploy.lock import holder, waiting
 from gitdeploy.system.process import run
 from gitdeploy.system.processes import Process
+from gitdeploy.system.surroundings import BARE
 
 
 @pytest.fixture
@@ -246,7 +247,7 @@ def test_a_program_that_works_for_one_who_is_stopped_is_stopped_too(
     """A checkout, say, which would go on writing into a release that has failed."""
     words = f"read go; echo $$ > {tmp_path}/pid; kill -INT $PPID; exec sleep 60"
     with pytest.raises(KeyboardInterrupt):
-        run(["sh", "-c", words], env=dict(os.environ), stdin=b"go\n")
+        run(["/bin/sh", "-c", words], env=BARE, stdin=b"go\n")
     pid = int((tmp_path / "pid").read_text())
     until(lambda: not Process(pid).name, "it has ended")
 

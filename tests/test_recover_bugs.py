@@ -146,6 +146,7 @@ def rolled_back(server: Server, during: list[FunctionType]) -> str:
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_prod_rolls_back_whatever_raises_in_recovery(
     broken: Server, tmp_path: Path
 ) -> None:
