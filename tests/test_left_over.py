@@ -1,4 +1,4 @@
-"""What somebody left who died, or began who lends the lock: whose it is, and how long."""
+"""What somebody left who died, or began who lends the lock: whose it is, how long."""
 
 import json
 import threading
