@@ -106,8 +106,11 @@ def test_the_trial_of_another_event_has_all_its_time(
     assert known[0] < AGO_S
 
 
-def test_what_is_overtaken_changes_nothing_any_more(shop: Server) -> None:
+def test_what_is_overtaken_changes_nothing_any_more(
+    shop: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Somebody has moved the chain since, as nobody waited for that trial."""
+    monkeypatch.setattr(activate, "ask_until_healthy", pytest.fail)
     with opened(shop) as app:
         event = died_in_trial(app)
         now = app.ledger.chains.read("dev").roll_back(1, "2026-01-01T00:00:00Z")

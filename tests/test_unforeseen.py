@@ -94,6 +94,7 @@ def test_it_fails_the_push_and_leaves_all_as_it_was(
     assert "nobody foresaw this" in next(logs.iterdir()).read_text()
     assert {ref: before[ref] for ref in (MAIN,)} == {MAIN: shop.refs()[MAIN]}
     assert shop.status()["pending"] is False
+    assert bool(shop.releases()[0]["bad_at"]) == (where[0] in (activate, trial))
     if where[1] != "_show_links":  # then they cannot be put back either
         assert shop.links() == links
     work.commit("three", **{"page": "three", "deploy.toml": ACTIVATES})
