@@ -159,15 +159,24 @@ def acting(root: Path, name: str) -> Iterator[App]:
 
 
 @contextmanager
-def held(app: App, what: str, wait_s: float) -> Iterator[None]:
+def held(
+    app: App, what: str, wait_s: float, *, rolls_back: ChainName | None = None
+) -> Iterator[None]:
     """Hold an app's lock for the body; what a crash left is mended before.
+
+    Args:
+        app: The app.
+        what: What for.
+        wait_s: How long to wait for somebody else.
+        rolls_back: The chain that is to be rolled back, which has not to wait for
+            what may take long.
 
     Raises:
         LockHeld: Somebody else still holds it after `wait_s`.
     """
     from gitdeploy.deploy.recover import locked
 
-    with locked(app, what, wait_s=wait_s, tell=tell):
+    with locked(app, what, wait_s=wait_s, tell=tell, rolls_back=rolls_back):
         yield
 
 

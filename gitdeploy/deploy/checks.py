@@ -13,6 +13,8 @@ from msgspec.structs import replace
 from gitdeploy.config import Check, Run
 from gitdeploy.deploy.app import App
 from gitdeploy.deploy.attempt import Wanted
+from gitdeploy.deploy.lending import lending
+from gitdeploy.deploy.placed import in_time
 from gitdeploy.deploy.quota import QuotaWatch, check_quota
 from gitdeploy.deploy.release_log import log_open
 from gitdeploy.deploy.report import Report
@@ -86,11 +88,12 @@ def check(
 
     place = workplace(app, release, wanted, report, stage="check", check=look)
     place = replace(place, unprivileged=linked and can_be_unprivileged())
-    for one in config.checks_for(wanted.chain):
-        if one.run is not None:
-            _run(one, place, report)
-        else:
-            _serve(one, place, report, Path(app.surroundings.tmpdir))
+    for one in in_time(app, wanted).config.checks_for(wanted.chain):
+        with lending(app):
+            if one.run is not None:
+                _run(one, place, report)
+            else:
+                _serve(one, place, report, Path(app.surroundings.tmpdir))
     app.ledger.releases.passed(release.number, _key(wanted))
 
 

@@ -28,6 +28,7 @@ __all__ = [
     "copy",
     "copy_tree",
     "create_whole",
+    "everything_below",
     "link_file",
     "make_directory",
     "make_read_only",
@@ -165,6 +166,12 @@ def append(fd: int, data: bytes) -> None:
         data = data[os.write(fd, data) :]
 
 
+def tell_all(fd: int, text: bytes) -> None:
+    """Write who holds a lock; on a full disk nobody is told, and the lock holds."""
+    with suppress(OSError):
+        overwrite(fd, text)
+
+
 def overwrite(fd: int, data: bytes) -> None:
     """Make an open file hold `data`; what crashes here may leave it empty."""
     os.ftruncate(fd, 0)
@@ -289,10 +296,25 @@ def copy(source: Path, destination: Path, *, durable: bool = False) -> None:
         sync_directory(destination.parent)
 
 
+def everything_below(top: Path) -> Iterator[Path]:
+    """Yield all that lies below a directory, however deep; no link is followed.
+
+    Nothing here is called for each level: names may be as deep as a pusher likes. What
+    cannot be read, as it has just gone or its path is too long, is passed over.
+    """
+    pending = [str(top)]
+    while pending:
+        with suppress(OSError), os.scandir(pending.pop()) as entries:
+            for entry in entries:
+                yield Path(entry.path)
+                if entry.is_dir(follow_symlinks=False):
+                    pending.append(entry.path)
+
+
 def _let_owner_write(top: Path) -> None:
     """Give the owner the right to write to a file, or to all files below."""
-    below = (Path(place) / name for place, _, names in os.walk(top) for name in names)
-    for path in (top, *below):
+    files = (path for path in everything_below(top) if not path.is_dir())
+    for path in (top, *files):
         if not path.is_symlink():
             os.chmod(path, stat.S_IMODE(path.stat().st_mode) | stat.S_IWUSR)
 
