@@ -6,6 +6,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
+from msgspec.structs import replace
+
 from gitdeploy.access import EVERYTHING, Rights, rights_of
 from gitdeploy.errors import UsageError
 from gitdeploy.layout import (
@@ -62,6 +64,7 @@ class App:
         self.by = by
         self.key = key
         self.turn: Turn | None = None
+        self._server_as_of: tuple[int, ...] | None = None
 
     @classmethod
     def open(
@@ -141,21 +144,42 @@ class App:
         from gitdeploy.config import parse_server
 
         path = self.layout.server_toml
+        self._server_as_of = _as_of(path)
         data = path.read_bytes() if path.exists() else b""
         return parse_server(data, where=str(path))
 
+    def look_again(self) -> None:
+        """Forget what may have changed by now of what the server's files say.
+
+        Whoever is about to change a chain, a ref or a file does this first, with the
+        lock held: rights that were asked for before a wait mean nothing after it.
+        """
+        self.__dict__.pop("rights", None)
+        if _as_of(self.layout.server_toml) != self._server_as_of:
+            self.__dict__.pop("server", None)
+
     @cached_property
     def rights(self) -> Rights:
-        """What whoever acts may do with the app.
+        """What whoever acts may do with the app, if their key still lets them in.
 
         Raises:
             ConfigError: access.toml or server.toml is broken: nobody is let in.
         """
         if self.key is None:
             return EVERYTHING
+        from gitdeploy.deploy.keys import turned_away
+
+        return replace(self.rights_of(self.by), turned_away=turned_away(self))
+
+    def rights_of(self, person: str) -> Rights:
+        """Return what was granted to a person.
+
+        Raises:
+            ConfigError: access.toml or server.toml is broken: nobody is let in.
+        """
         own = self.server.access
         files = [("access.toml", granted(self.layout.root)), ("server.toml", own)]
-        return rights_of(self.by, self.name, files)
+        return rights_of(person, self.name, files, self.ledger.setting("made") or "")
 
     @cached_property
     def signatures(self) -> "Signatures":
@@ -177,6 +201,15 @@ class App:
             for release in self.ledger.releases.ready_with(content)
             if self.directory(release).is_dir()
         ]
+
+
+def _as_of(path: Path) -> tuple[int, ...] | None:
+    """Return what is another one whenever a file is; None: there is none."""
+    try:
+        now = path.stat()
+    except OSError:
+        return None
+    return now.st_ino, now.st_size, now.st_mtime_ns, now.st_ctime_ns
 
 
 def default_target(root: Path) -> Path:

@@ -14,6 +14,8 @@ class Surroundings(Struct, frozen=True):
     user: str
     shell: str
     tmpdir: str
+    keys: str = ""
+    """The authorized_keys file that a key came from; empty: nobody said which."""
 
     def environment(self) -> dict[str, str]:
         """Return the variables every child gets, and no others."""
