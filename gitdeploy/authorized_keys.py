@@ -19,6 +19,8 @@ from msgspec.structs import replace
 from gitdeploy.errors import SystemFailed, UsageError
 from gitdeploy.key_lines import FORCED, lines, taken_apart
 from gitdeploy.system import files, flock, process
+from gitdeploy.system.programs import program
+from gitdeploy.system.surroundings import BARE
 from gitdeploy.system.terminal import printable
 
 __all__ = [
@@ -111,10 +113,10 @@ def key_of(person: str, data: bytes, *, where: str, path: str) -> Key:
 
 def is_weak(text: str, *, path: str) -> str:
     """Return why a key is not good enough, as ssh-keygen sees it; empty: it is."""
-    argv = ["ssh-keygen", "-l", "-E", "sha256", "-f", "/dev/stdin"]
+    argv = [program("ssh-keygen", path), "-l", "-E", "sha256", "-f", "/dev/stdin"]
     try:
         told = process.run(
-            argv, env={"PATH": path}, stdin=f"{text}\n".encode(), timeout_s=_KEYGEN_S
+            argv, env=BARE, stdin=f"{text}\n".encode(), timeout_s=_KEYGEN_S
         )
     except process.CommandFailed:
         return "ssh-keygen knows no such key"

@@ -1,6 +1,7 @@
 """A .env file read and changed as python-dotenv reads it; never interpolated.
 
-What is written is read alike by bash, PHP and Node where the value allows it.
+What is written is read alike by bash, PHP and Node where the value allows it, and a
+shell that sources the file runs nothing of a value.
 """
 
 import io
@@ -17,6 +18,9 @@ __all__ = ["check", "check_key", "updated", "values"]
 
 _KEY: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_./:@%+,-]+")
+_RUN_BY_A_SHELL: Final = re.compile(r"`|\$[({[]")
+"""Begins what is run, or may run what another variable holds, in double quotes
+(bash(1), EXPANSION: command substitution, arithmetic, indices, `@P`)."""
 _EXPORT: Final = re.compile(r"export[^\S\r\n]+")
 _VALUE_AND_COMMENT: Final = re.compile(
     r"""[^=]*=[^\S\r\n]*
@@ -129,8 +133,11 @@ def _quoted(key: str, value: str) -> str:
         written = form(value)
         if written is not None and _survives(written, value):
             return written
+    why = ""
+    if _RUN_BY_A_SHELL.search(value):
+        why = ": a shell that reads the file would run a part of it"
     raise UsageError(
-        f"{key}: this value cannot be written in a .env file",
+        f"{key}: this value cannot be written in a .env file{why}",
         hint="encode it, for example with  base64 -w0",
     )
 
@@ -144,22 +151,24 @@ def _single(value: str) -> str | None:
     return None if set(value) & {"'", "\n", "\r"} else f"'{value}'"
 
 
-def _double(value: str) -> str:
+def _double(value: str) -> str | None:
     r"""A line end stays one: bash, PHP and Node read that alike, and not `\n`."""
+    if _RUN_BY_A_SHELL.search(value):
+        return None
     escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\r", "\\r")
     return f'"{escaped}"'
 
 
-def _bare(value: str) -> str | None:
-    """Without quotes a backslash at the end harms nobody."""
-    return None if set(value) & {"\n", "\r"} else value
+def _single_lines(value: str) -> str | None:
+    """What a shell would run otherwise; of PHP's readers some take one line only."""
+    return None if "'" in value else f"'{value}'"
 
 
 _FORMS: Final[tuple[Callable[[str], str | None], ...]] = (
     _plain,
     _single,
     _double,
-    _bare,
+    _single_lines,
 )
 
 

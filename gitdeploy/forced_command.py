@@ -27,6 +27,7 @@ from gitdeploy.errors import AccessDenied, UsageError
 from gitdeploy.layout import keyring
 from gitdeploy.model import ChainName
 from gitdeploy.ssh_command import GitAsked, No, VerbAsked, not_seen, read
+from gitdeploy.system import process
 
 __all__ = ["main"]
 
@@ -138,7 +139,6 @@ def _become_git(
 ) -> NoReturn:
     """Let git take over, with nothing of what the client sent in its environment."""
     environment = {
-        **app.surroundings.environment(),
         "GIT_CONFIG_NOSYSTEM": "1",
         "GIT_CONFIG_GLOBAL": os.devnull,
         **us,
@@ -151,8 +151,10 @@ def _become_git(
         environment["GIT_PROTOCOL"] = protocol
     repository = str(app.layout.repository)
     limit = f"receive.maxInputSize={app.server.limits.pack_bytes}"
-    argv = ["git", "-c", limit, asked.program, repository]
-    os.execvpe("git", argv, environment)  # noqa: S606, S607 - no shell; PATH is ours
+    process.become(
+        [app.surroundings.program("git"), "-c", limit, asked.program, repository],
+        env=app.surroundings.environment().also(environment),
+    )
 
 
 def _run(asked: VerbAsked, root: Path) -> int:

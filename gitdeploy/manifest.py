@@ -97,13 +97,28 @@ class Manifest(msgspec.Struct, array_like=True, frozen=True):
     """Stands for all that decides how a blob becomes a file, besides its path."""
     folders: dict[bytes, Folder]
     """By path; the release itself is the empty path."""
+    has_commands: bool = True
+    """Whether deploy.toml declares any, which could write into the release; a record
+    of another time, which does not say so, counts as if."""
+    made_ns: int = 0
+    """When the last of the files was complete, by the clock that stamps files; no
+    command had begun yet."""
 
     @classmethod
     def of(
         cls, folders: dict[bytes, Folder], *, path: str, rules: str, attributes: str
     ) -> "Manifest":
-        """Return a record in the present form."""
+        """Return a record in the present form, which trusts nobody."""
         return cls(_VERSION, path, rules, attributes, folders)
+
+    @property
+    def vouched_until_ns(self) -> int | None:
+        """Until when a file may have changed, status and all, that is to be trusted.
+
+        Whoever may write can set back a file's time, and not that of its last change
+        of status (utimensat(2)). None: nobody may, its stamp is enough.
+        """
+        return self.made_ns if self.has_commands else None
 
     def knows(self, path: bytes, tree: bytes) -> bool:
         """Return whether the folder at a path is that tree."""

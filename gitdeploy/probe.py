@@ -21,6 +21,7 @@ from msgspec import Struct
 from gitdeploy.config import Answer, Health
 from gitdeploy.system.clock import Stopwatch
 from gitdeploy.system.terminal import fit, human_time, printable
+from gitdeploy.system.unix_socket import NotASocket, connected_unix
 
 __all__ = ["Candidate", "Heard", "ask", "ask_until_healthy", "free_port"]
 
@@ -38,7 +39,8 @@ class Candidate(Struct, frozen=True):
     port: int
     """On 127.0.0.1."""
     socket: Path
-    """A unix socket; asked there as soon as it exists."""
+    """A unix socket; asked there as soon as it exists. Its directory is the release's
+    to write to: nothing that has this name is followed."""
     tls: bool = False
 
     def url(self, path: str) -> str:
@@ -205,16 +207,11 @@ def _connected(
 def _plain_socket(
     host: str, port: int, at: Candidate | None, timeout_s: float
 ) -> socket.socket:
-    if at is None or not at.socket.exists():
-        return socket.create_connection((host, port), timeout_s)
-    plain = socket.socket(socket.AF_UNIX)
-    plain.settimeout(timeout_s)
     try:
-        plain.connect(str(at.socket))
-    except OSError:
-        plain.close()
-        raise
-    return plain
+        here = at and connected_unix(at.socket.parent, at.socket.name, timeout_s)
+    except NotASocket as error:  # it could lead to anybody's
+        raise _Wrong("what lies at $SOCKET is no socket") from error
+    return here or socket.create_connection((host, port), timeout_s)
 
 
 def _secured(plain: socket.socket, host: str, at: Candidate | None) -> ssl.SSLSocket:

@@ -196,8 +196,8 @@ class Signatures:
                 path,
             )
             done = process.ended(
-                ["ssh-keygen", "-Y", "verify", *options],
-                env={**self._surroundings.environment(), "LC_ALL": "C"},
+                [self._surroundings.program("ssh-keygen"), "-Y", "verify", *options],
+                env=self._surroundings.environment().also({"LC_ALL": "C"}),
                 stdin=parts.payload,
                 keeps=[descriptor],
                 timeout_s=_TIMEOUT_S,

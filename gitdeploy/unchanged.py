@@ -8,7 +8,7 @@ import errno
 import os
 import stat
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -16,6 +16,7 @@ import msgspec
 
 from gitdeploy.manifest import File, Folder, Stamp, joined, stamp_of
 from gitdeploy.system import files
+from gitdeploy.system.below import directory_beneath
 
 __all__ = [
     "Folders",
@@ -36,6 +37,9 @@ Folders: TypeAlias = dict[bytes, Folder]
 
 _WRITABLE: Final = 0o222
 
+_NO_FOLDER: Final = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EXDEV)
+"""What is said where a folder is gone, or a link by now (openat2(2))."""
+
 _NOT_TO_BE_SHARED: Final = (
     errno.ENOENT,
     errno.ENOTDIR,
@@ -53,6 +57,7 @@ def keep(
     wanted: Folders,
     *,
     clones: bool,
+    until_ns: int | None = None,
 ) -> Folders:
     """Share with an earlier release what did not change; return what there is now.
 
@@ -63,6 +68,8 @@ def keep(
         wanted: Its folders.
         clones: Whether each release gets a file of its own, with the same blocks;
             else one file gets one more name, unless somebody could write to it.
+        until_ns: What was changed later is not shared, whatever it looks like; None:
+            nobody could write there, a file's stamp is enough.
 
     Returns:
         `wanted`, where each file that is there has its stamp, and no other has.
@@ -77,12 +84,13 @@ def keep(
         if before and before.files:
             known = {file.name: file for file in before.files if file.stamp}
             with (
-                suppress(FileNotFoundError, NotADirectoryError),
-                files.open_directory(source / inner) as here,
+                _unless_gone(),
+                directory_beneath(source, path) as here,
                 files.open_directory(destination / inner) as there,
             ):
+                share = _Sharing(here, there, clones, until_ns)
                 found = [
-                    _shared(known[file.name], here, there, clones=clones)
+                    share(known[file.name])
                     if _is_same(file, known.get(file.name))
                     else _unstamped(file)
                     for file in folder.files
@@ -95,28 +103,59 @@ def _is_same(file: File, known: File | None) -> bool:
     return known is not None and file.id == known.id and file.mode == known.mode
 
 
-def _shared(file: File, source: int, destination: int, *, clones: bool) -> File:
-    """Share a file that is as it was stamped; return it with its stamp, or without."""
+@contextmanager
+def _unless_gone() -> Iterator[None]:
+    """Do nothing more in the body where a folder is not one, or not there any more."""
     try:
-        status = os.stat(file.name, dir_fd=source, follow_symlinks=False)
-        if stamp_of(status) != file.stamp or not _may_be_shared(status, clones=clones):
-            return _unstamped(file)
-        share = files.clone_file if clones else files.link_file
-        share(file.name, file.name, source_in=source, destination_in=destination)
+        yield
     except OSError as error:
-        if error.errno not in _NOT_TO_BE_SHARED:
+        if error.errno not in _NO_FOLDER:
             raise
-        return _unstamped(file)
-    return _stamped(file, destination) if clones else file
 
 
-def _may_be_shared(status: os.stat_result, *, clones: bool) -> bool:
-    """Return whether nobody but us can change what would be in two releases."""
-    if status.st_uid != os.geteuid():
-        return False
-    if stat.S_ISLNK(status.st_mode):
-        return not clones
-    return clones or not status.st_mode & _WRITABLE
+class _Sharing(msgspec.Struct, frozen=True):
+    """How the files of one folder come from one release into another."""
+
+    source: int
+    destination: int
+    clones: bool
+    until_ns: int | None
+
+    def __call__(self, file: File) -> File:
+        """Share a file that is as it was stamped; return it with its stamp, or not."""
+        try:
+            if not self._is_sound(file):
+                return _unstamped(file)
+            share = files.clone_file if self.clones else files.link_file
+            share(
+                file.name,
+                file.name,
+                source_in=self.source,
+                destination_in=self.destination,
+            )
+            # Who writes meanwhile leaves a trace: a time later than `until_ns`.
+            if self.until_ns is not None and not self._is_sound(file):
+                files.remove_name(file.name, self.destination)
+                return _unstamped(file)
+        except OSError as error:
+            if error.errno not in _NOT_TO_BE_SHARED:
+                raise
+            return _unstamped(file)
+        return _stamped(file, self.destination) if self.clones else file
+
+    def _is_sound(self, file: File) -> bool:
+        """Return whether a file is what was recorded, and nobody but us can change it.
+
+        Or else, where it is cloned, whether nobody has.
+        """
+        status = os.stat(file.name, dir_fd=self.source, follow_symlinks=False)
+        if stamp_of(status) != file.stamp or status.st_uid != os.geteuid():
+            return False
+        if self.until_ns is not None and status.st_ctime_ns > self.until_ns:
+            return False
+        if stat.S_ISLNK(status.st_mode):
+            return not self.clones
+        return self.clones or not status.st_mode & _WRITABLE
 
 
 def in_common(had: Mapping[bytes, Folder], wanted: Folders) -> tuple[int, int]:
@@ -191,7 +230,7 @@ def touched(directory: Path, folders: Folders) -> Iterator[tuple[bytes, File, bo
     other releases have the change too.
     """
     for path, folder in folders.items():
-        for file, status in _statuses(directory / os.fsdecode(path), folder):
+        for file, status in _statuses(directory, path, folder):
             if file.stamp and (status is None or stamp_of(status) != file.stamp):
                 same = status is not None and status.st_ino == file.stamp[0]
                 elsewhere = same and status is not None and status.st_nlink > 1
@@ -204,19 +243,18 @@ def edited(directory: Path, folders: Mapping[bytes, Folder]) -> Iterator[bytes]:
     Another inode alone is no edit: a directory that was copied has them all anew.
     """
     for path, folder in folders.items():
-        for file, status in _statuses(directory / os.fsdecode(path), folder):
+        for file, status in _statuses(directory, path, folder):
             if file.stamp and (not status or stamp_of(status)[1:] != file.stamp[1:]):
                 yield joined(path, file.name)
 
 
 def _statuses(
-    directory: Path, folder: Folder
+    top: Path, path: bytes, folder: Folder
 ) -> list[tuple[File, os.stat_result | None]]:
-    try:
-        with files.open_directory(directory) as here:
-            return [(file, _status(file, here)) for file in folder.files]
-    except (FileNotFoundError, NotADirectoryError):
-        return [(file, None) for file in folder.files]
+    found: list[tuple[File, os.stat_result | None]] = []
+    with _unless_gone(), directory_beneath(top, path) as here:
+        found = [(file, _status(file, here)) for file in folder.files]
+    return found or [(file, None) for file in folder.files]
 
 
 def forget(folders: Folders, paths: Iterable[bytes]) -> Folders:

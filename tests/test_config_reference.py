@@ -4,11 +4,22 @@ import re
 import sys
 from itertools import pairwise
 from pathlib import Path
+from typing import get_args, get_type_hints
 
 import msgspec
+import pytest
 import tomli
 
-from gitdeploy.config import DEFAULTS, Config, parse, unsupported
+from gitdeploy.config import (
+    DEFAULTS,
+    Check,
+    Config,
+    Run,
+    Service,
+    declares_commands,
+    parse,
+    unsupported,
+)
 
 REFERENCE = Path(__file__).parent.parent / "deploy.toml"
 
@@ -95,3 +106,42 @@ def test_every_field_has_its_words():
         for above, line in pairwise(lines):
             if re.match(r"    \w+: ", above):
                 assert line.startswith('    """'), above
+
+
+def test_every_table_that_holds_a_command_counts_as_one() -> None:
+    """A new kind of command has to be known before it can be declared."""
+    structs = {s.cls for s in structs_within(msgspec.inspect.type_info(Config))}
+    for cls in structs:
+        hints = get_type_hints(cls)
+        commands = [name for name, hint in hints.items() if holds_command(hint)]
+        known = issubclass(cls, Run | Check | Service)
+        assert known == bool(commands), (cls, commands)
+
+
+def holds_command(hint: object) -> bool:
+    parts = get_args(hint) or (hint,)
+    return {str, tuple[str, ...]} <= {*parts}
+
+
+DECLARING = {
+    "nothing": ("", False),
+    "no command": ("[releases]\nkeep = 3\n[build]\ntimeout = '1m'\n", False),
+    "health": ("[health]\nurl = 'http://localhost/'\n", False),
+    "a step": ("[[build.steps]]\nrun = 'x'\n", True),
+    "a check": ("[[checks]]\nrun = 'x'\n", True),
+    "a check that serves": ("[[checks]]\nserve = 'x'\nurl = '/'\n", True),
+    "activate": ("[[activate]]\nrun = 'x'\n", True),
+    "deactivate": ("[[deactivate]]\nrun = 'x'\n", True),
+    "a service": ("[[services]]\nname = 'x'\nrun = 'x'\nlisten = 'x.sock'\n", True),
+    "a check of dev": ("[[chains.dev.checks]]\nrun = 'x'\n", True),
+    "deactivate of prod": ("[[chains.prod.deactivate]]\nrun = 'x'\n", True),
+    "a service of prod": (
+        "[[chains.prod.services]]\nname = 'x'\nrun = 'x'\nlisten = 'x.sock'\n",
+        True,
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "expected"), DECLARING.values(), ids=DECLARING)
+def test_any_command_of_any_chain_is_a_command(text: str, expected: object) -> None:
+    assert declares_commands(read(text)) is expected

@@ -38,7 +38,8 @@ def written(text, changes):
 @example({"A": ""})
 @example({"A": "x\\"})
 @example({"A": "-----BEGIN KEY-----\nab+/=\n-----END KEY-----\n"})
-@example({"A": 'it\'s "both" $HOME `id` \\n # no comment'})
+@example({"A": 'it\'s "both" $HOME \\n # no comment'})
+@example({"A": "#!/bin/sh\necho $(id) `id`\n"})
 @example({"A": " spaces around "})
 def test_any_value_is_read_back(pairs):
     assert dotenv(written("", pairs)) == pairs
@@ -72,6 +73,7 @@ def test_writing_twice_is_writing_once(value):
         ("it's", '"it\'s"'),
         ("a\nb", '"a\nb"'),
         ("é", "'é'"),
+        ("a\nb $(id)", "'a\nb $(id)'"),
     ],
 )
 def test_the_plainest_form_is_chosen(value, form):
@@ -84,6 +86,28 @@ def test_bash_reads_the_same_where_single_quotes_are_enough(value):
     assert shutil.which("sh")
     script = f'{envfile.updated("", {"A": value})}printf %s. "$A"'
     assert process.run("sh", "-euc", script).stdout == f"{value}."
+
+
+@given(
+    st.text(alphabet="ab '\"\\\n\t#$`!(){}[]@Pi;&|<>", max_size=14),
+    st.sampled_from(["$(", "`", "${", "$["]),
+)
+@example("it's \n", "$(")
+@example("x y\\", "`")
+def test_a_shell_that_reads_the_file_runs_nothing_of_a_value(value, begins):
+    """`P` holds what would be run if it were expanded once more."""
+    ran = "touch() { echo RAN; }; i() { echo RAN; }; P='$(i)'; a=P\n"
+    text = written("", {"A": f"{value}{begins}i){'`' if begins == '`' else ''}"})
+    said = process.run("bash", "-c", f"{ran}{text}", check=False)
+    assert "RAN" not in f"{said.stdout}{said.stderr}"
+
+
+@pytest.mark.parametrize(
+    "value", ["it's $(id)", "it's `id`", "'${x@P}", "ends in $(id) \\"]
+)
+def test_a_value_that_a_shell_would_run_in_any_form_is_refused(value):
+    with pytest.raises(UsageError, match="a shell that reads the file would run"):
+        envfile.updated("", {"A": value})
 
 
 # --- what is there stays ----------------------------------------------------

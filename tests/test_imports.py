@@ -27,8 +27,8 @@ GATE = {
     "ledger": "chains database deployments releases schema watches",
     "lock": "queue",
     "repository": "configuration debris locks objects refs upkeep",
-    "system": "client clock disk files flock git lifeline process processes removal"
-    " signals surroundings terminal",
+    "system": "client clock disk files flock git lifeline process processes programs"
+    " removal signals surroundings terminal",
 }
 """Of gitdeploy: what proc-receive imports for a push that builds nothing."""
 

@@ -13,8 +13,6 @@ from gitdeploy.errors import SystemFailed
 from gitdeploy.outputs import Made
 from gitdeploy.system import clock
 
-PATH = {"PATH": os.environ["PATH"]}
-
 
 @pytest.fixture
 def release(tmp_path: Path) -> Path:
@@ -122,7 +120,7 @@ def test_text_and_links_that_name_the_release_are_found(release: Path) -> None:
     (release / "-e").symlink_to(release / "lib")
     (release / "file").write_text("nothing")
     tops = ["lib", "file", "-e"]
-    found = outputs.names_of_place(release, outputs.look(release, tops), PATH)
+    found = outputs.names_of_place(release, outputs.look(release, tops))
     assert sorted(found) == [b"-e", b"lib/here", b"lib/script"]
 
 
@@ -143,7 +141,7 @@ def test_a_release_that_outputs_cannot_be_brought_to_is_as_it_was(
     else:
         (into / "way").symlink_to(tmp_path)
     with pytest.raises(SystemFailed):
-        outputs.bring(made, names, release, into, linked=False, environment=PATH)
+        outputs.bring(made, names, release, into, linked=False)
     assert (into / "lib/kept").read_text() == "of the commit"
     assert not (into / ".gitdeploy-outputs").exists()
     assert not (tmp_path / "out").exists()

@@ -6,17 +6,16 @@ import select
 import pytest
 
 from gitdeploy.system.process import CommandFailed, TookTooLong, run
-
-ENV = {"PATH": os.environ["PATH"]}
+from gitdeploy.system.surroundings import BARE
 
 
 def test_what_a_program_prints_is_returned():
-    assert run(["cat"], env=ENV, stdin=b"text", timeout_s=60) == b"text"
+    assert run(["/bin/cat"], env=BARE, stdin=b"text", timeout_s=60) == b"text"
 
 
 def test_a_program_that_fails_is_quoted():
     with pytest.raises(CommandFailed, match=r"^sh exited with 3: no$"):
-        run(["sh", "-c", "echo no >&2; exit 3"], env=ENV)
+        run(["/bin/sh", "-c", "echo no >&2; exit 3"], env=BARE)
 
 
 def test_a_program_that_does_not_end_is_killed_with_all_it_started(tmp_path):
@@ -25,7 +24,7 @@ def test_a_program_that_does_not_end_is_killed_with_all_it_started(tmp_path):
     reader = os.open(pid, os.O_RDONLY | os.O_NONBLOCK)
     script = f"sh -c 'echo $$ > {pid}; exec sleep 300' & wait"
     with pytest.raises(TookTooLong, match=r"^sh did not end within 1\.0 s$"):
-        run(["sh", "-c", script], env=ENV, timeout_s=1)
+        run(["/bin/sh", "-c", script], env=BARE, timeout_s=1)
     started = int(os.read(reader, 100))
     os.close(reader)
     try:

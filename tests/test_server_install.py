@@ -26,6 +26,7 @@ from gitdeploy.server import (
     texts,
 )
 from gitdeploy.server.parts import Account, Facts, Seen
+from gitdeploy.system.surroundings import Surroundings
 
 CONTRIB = Path(__file__).resolve().parent.parent / "contrib"
 TEMPLATE = (CONTRIB / "gitdeploy-repair.service").read_text()
@@ -267,14 +268,17 @@ def test_packages_are_installed_by_apt_get(tmp_path: Path):
     apt, log = tmp_path / "apt-get", tmp_path / "log"
     apt.write_text(f'#!/bin/sh\necho "$*" >>{log}\n[ "$2" != fail ] || exit 100\n')
     apt.chmod(0o755)
-    carry_out(part, {"PATH": f"{tmp_path}:/usr/bin:/bin"})
+    env = Surroundings(
+        f"{tmp_path}:/usr/bin:/bin", "/root", "C", "root", "/bin/sh", str(tmp_path)
+    ).environment()
+    carry_out(part, env)
     assert log.read_text().splitlines() == [
         "-q update",
         "-q -y --no-install-recommends install git bubblewrap",
     ]
     failing = Command("all", (("apt-get", "-q", "fail"),))
     with pytest.raises(SystemFailed, match="apt-get exited with 100"):
-        carry_out(failing, {"PATH": f"{tmp_path}:/usr/bin:/bin"})
+        carry_out(failing, env)
 
 
 # --- for real -------------------------------------------------------------------------

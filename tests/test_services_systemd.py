@@ -28,6 +28,7 @@ from gitdeploy.services import (
     systemd_runs,
 )
 from gitdeploy.services.script import write_script
+from gitdeploy.system.surroundings import Surroundings
 
 PLAYED = """#!{python}
 import json, pathlib, sys, time
@@ -72,7 +73,9 @@ class Played:
         program.write_text(PLAYED.format(python=sys.executable, here=place))
         program.chmod(program.stat().st_mode | stat.S_IXUSR)
         path = f"{program.parent}:{os.environ['PATH']}"
-        self.env = {"PATH": path, "HOME": str(self.home)}
+        self.env = Surroundings(
+            path, str(self.home), "C", "ada", "/bin/sh", str(place)
+        ).environment()
         config: Config = parse(toml.encode(), where="deploy.toml")
         (service,) = config.services_for("prod")
         self.description = Description("shop", "prod", service, place / "run")

@@ -8,6 +8,7 @@ import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 from support import process
 from support.disk import xfs
@@ -16,7 +17,7 @@ from support.server import Server
 from support.sharing import ALWAYS, NEVER, STEP, Shop, found_in, same_file
 from support.tools import needs
 
-from gitdeploy import unchanged
+from gitdeploy import manifest, unchanged
 from gitdeploy.deploy.app import App
 from gitdeploy.deploy.attempt import Wanted
 from gitdeploy.deploy.facts import read_source
@@ -35,6 +36,12 @@ def shop(server: Server, make_work: Callable[..., Work]) -> Shop:
     """An app on the disk that tests run on; its file system knows no clones."""
     server.setup("shop")
     return Shop(server, make_work("ada", server.url()))
+
+
+def allow_hard_links(shop: Shop) -> None:
+    """Let the server heed  share = "always"."""
+    text = "[sharing]\nhard_links = true\n"
+    (shop.server.root / "shop/server.toml").write_text(text)
 
 
 @pytest.fixture(params=["second names", "clones"])
@@ -308,6 +315,57 @@ def test_where_steps_run_only_clones_are_shared(any_shop: Shop) -> None:
     assert not same_file(first / "b", second / "b")
 
 
+@pytest.mark.parametrize("before", ["a step", "a check"])
+def test_what_a_command_rewrote_and_made_look_the_same_is_not_passed_on(
+    any_shop: Shop, before: str
+) -> None:
+    """Its size, time and mode tell nothing; the next release has what is committed."""
+    table = "[[build.steps]]" if before == "a step" else "[[checks]]"
+    evil = "touch -r b t; printf X > b; touch -r t b"
+    any_shop.work.write("deploy.toml", f"{table}\nrun = '{evil}'\n")
+    first = any_shop.stage(a="1", b="2", c="3")
+    assert (first / "b").read_text() == "X"
+    any_shop.work.write("deploy.toml", "[[activate]]\nrun = 'true'\n")
+    second = any_shop.stage(a="2")
+    assert (second / "b").read_text() == "2"
+    any_shop.work.remove("deploy.toml")
+    third = any_shop.stage(a="3")
+    assert (third / "b").read_text() == "2"
+    assert not same_file(third / "c", second / "c")
+    assert same_file(third / "c", any_shop.stage(a="4") / "c") != clones(any_shop)
+
+
+def clones(shop: Shop) -> bool:
+    """Return whether the shop lies on a disk with clones."""
+    return shop.server.root.parent.name == "xfs"
+
+
+def test_a_record_that_says_nothing_of_commands_is_not_trusted(shop: Shop) -> None:
+    """It is of another time, in which checks did not count as somebody who writes."""
+    first = shop.stage(a="1", b="2")
+    record = manifest.decode(shop.record(1).read_bytes())
+    assert record
+    assert not record.has_commands
+    fields = msgspec.to_builtins(record, builtin_types=(bytes,))
+    shop.record(1).write_bytes(msgspec.msgpack.encode(fields[:5]))
+    old = manifest.decode(shop.record(1).read_bytes())
+    assert old
+    assert old.has_commands
+    second = shop.stage(a="3")
+    assert not same_file(first / "b", second / "b")
+    assert same_file(second / "b", shop.stage(a="4") / "b")
+
+
+def test_what_the_server_does_not_allow_is_copied_and_said(shop: Shop) -> None:
+    """The push goes on; the key of server.toml that would allow it is named."""
+    shop.work.write("deploy.toml", ALWAYS + STEP.format(run="echo mine > b"))
+    first = shop.stage(a="1", b="2")
+    told = shop.push(a="3")
+    assert told.code == 0, told.output
+    assert "[sharing] hard_links of server.toml" in told.output
+    assert not same_file(first / "a", shop.live() / "a")
+
+
 # --- nobody writes through a shared file ------------------------------------------
 
 
@@ -340,6 +398,7 @@ def test_no_other_user_can_change_a_shared_file(shop: Shop, tmp_path: Path) -> N
 )
 def test_a_step_may_replace_a_shared_file(shop: Shop, act: str) -> None:
     """That makes a file of its own; the earlier release keeps its."""
+    allow_hard_links(shop)
     shop.work.write("deploy.toml", ALWAYS + STEP.format(run="true"))
     first = shop.stage(a="1", b="shared", **{"d/e": "1", "d/f": "2"})
     before = found_in(first)
@@ -366,6 +425,7 @@ def test_a_step_that_writes_to_a_shared_file_fails_with_two_ways_out(
     shop: Shop, act: str
 ) -> None:
     """As root too: the privilege to override modes is taken from it."""
+    allow_hard_links(shop)
     shop.work.write("deploy.toml", ALWAYS + STEP.format(run="true"))
     first = shop.stage(a="1", b="shared", **{"d/e": "1"})
     before = found_in(first)
@@ -383,6 +443,7 @@ def test_a_step_that_writes_to_a_shared_file_fails_with_two_ways_out(
 )
 def test_what_the_owner_changes_in_place_is_put_right(shop: Shop, act: str) -> None:
     """The release fails, and every earlier one has what its commit has."""
+    allow_hard_links(shop)
     shop.work.write("deploy.toml", ALWAYS + STEP.format(run="true"))
     releases = [shop.stage(a=str(n), b="shared", c="c") for n in range(3)]
     before = [found_in(release) for release in releases]
@@ -411,11 +472,13 @@ def test_no_step_starts_in_the_moment_of_the_last_file(
         source = read_source(app, "refs/heads/main", shop.work.head)
         made = tmp_path / "made"
         materialise(app, Wanted.of(source, "dev"), made, Report(Client(None)))
-    assert waited == [max(path.stat().st_mtime_ns for path in made.iterdir())]
+    assert waited == [made.stat().st_ctime_ns]
+    assert waited[0] >= max(path.stat().st_ctime_ns for path in made.iterdir())
 
 
 def test_what_is_put_right_vouches_for_nothing_else(shop: Shop) -> None:
     """Not for what a step of that release made of another file."""
+    allow_hard_links(shop)
     shop.work.write("deploy.toml", ALWAYS + STEP.format(run="rm -f b; echo my > b"))
     shop.stage(a="1", b="right", c="c")
     act = "chmod u+w c; echo mine > c"

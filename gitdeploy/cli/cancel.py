@@ -8,6 +8,7 @@ from typing import Final
 import click
 from msgspec.structs import asdict
 
+from gitdeploy.cli.inputs import SECONDS
 from gitdeploy.cli.options import app_argument, json_option, opened, root_option
 from gitdeploy.cli.screen import fields, ref, show_json
 from gitdeploy.deploy.app import App
@@ -29,7 +30,7 @@ _LOOKS: Final = 10
 @click.option(
     "--wait",
     "wait_s",
-    type=click.FloatRange(min=0),
+    type=SECONDS,
     default=_WAIT_S,
     metavar="SECONDS",
     help=f"How long to wait for them to end; else {_WAIT_S:.0f}.",

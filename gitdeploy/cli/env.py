@@ -13,6 +13,7 @@ import click
 from msgspec import Struct
 
 from gitdeploy import envfile
+from gitdeploy.cli.inputs import read_input
 from gitdeploy.cli.options import (
     app_argument,
     held,
@@ -125,7 +126,7 @@ def _read_value(key: str, words: Sequence[str]) -> str:
         )
     if sys.stdin.isatty():
         return str(click.prompt(key, hide_input=True, err=True))
-    return sys.stdin.read().removesuffix("\n")
+    return _text(read_input(sys.stdin.buffer, key)).removesuffix("\n")
 
 
 def _unset(asked: _Asked) -> None:
@@ -153,7 +154,8 @@ def _edit(asked: _Asked) -> None:
         copy = Path(private, ".env")
         files.write_whole(copy, _bytes(before), _PRIVATE)
         _run_editor(asked.app, copy)
-        after = _text(copy.read_bytes())
+        with copy.open("rb") as edited:
+            after = _text(read_input(edited, ".env"))
     envfile.check(after)
     if after == before:
         _say(asked, "", changed=False)
@@ -169,15 +171,24 @@ def _edit(asked: _Asked) -> None:
 
 def _run_editor(app: App, copy: Path) -> None:
     editor = os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
-    environment = {**app.surroundings.environment(), "TERM": os.environ.get("TERM", "")}
+    name, *words = shlex.split(editor)
+    term = {"TERM": os.environ.get("TERM", "")}
     child = process.start(
-        [*shlex.split(editor), str(copy)],
-        env=environment,
+        [_found(app, name), *words, str(copy)],
+        env=app.surroundings.environment().also(term),
+        cwd=copy.parent,
         stdin=sys.stdin.fileno() if sys.stdin else subprocess.DEVNULL,
         stdout=sys.stderr.fileno(),
     )
     if code := child.wait():
         raise SystemFailed(f"{editor} exited with {code}; nothing was saved")
+
+
+def _found(app: App, editor: str) -> str:
+    """Return where a person's editor lies: a path counts from where they stand."""
+    return (
+        os.path.abspath(editor) if "/" in editor else app.surroundings.program(editor)
+    )
 
 
 # --- the file -------------------------------------------------------------------

@@ -6,6 +6,7 @@ from typing import Final
 
 import click
 
+from gitdeploy.cli.inputs import Number
 from gitdeploy.cli.options import app_argument, json_option, opened, root_option
 from gitdeploy.cli.screen import moment, ref, show_json, show_line, table
 from gitdeploy.deploy.look import Shape, history
@@ -24,7 +25,7 @@ _SAID: Final = ("maintenance on", "maintenance off")
 @app_argument()
 @click.option(
     "--limit",
-    type=click.IntRange(min=0),
+    type=Number(),
     default=_SHOWN,
     show_default=True,
     metavar="N",

@@ -1,7 +1,10 @@
 """click's way of failing turned into ours: what it dislikes is a `UsageError`."""
 
+import sys
+
 import click
 
+from gitdeploy.cli.inputs import check_words
 from gitdeploy.errors import UsageError
 
 __all__ = ["invoked"]
@@ -18,9 +21,10 @@ def invoked(command: click.Command, name: str) -> int:
 
     Raises:
         GitdeployError: As the command does.
-        UsageError: The words make no sense to the command.
+        UsageError: The words make no sense to the command, or one is too long.
         KeyboardInterrupt: The person had enough.
     """
+    check_words(sys.argv[1:])
     try:
         status = command.main(prog_name=name, standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:

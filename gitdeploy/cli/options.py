@@ -10,6 +10,7 @@ from typing import Any, Final, TypeVar, cast
 import click
 from click.shell_completion import CompletionItem
 
+from gitdeploy.cli.inputs import SECONDS
 from gitdeploy.deploy.app import App, set_up_apps
 from gitdeploy.door import acting_key, acting_name, surroundings
 from gitdeploy.errors import GitdeployError
@@ -105,7 +106,7 @@ def wait_option(verb: F) -> F:
     return click.option(
         "--wait",
         "wait_s",
-        type=click.FloatRange(min=0),
+        type=SECONDS,
         default=_WAIT_S,
         metavar="SECONDS",
         help=f"How long to wait for somebody else on the app; else {_WAIT_S:.0f}.",

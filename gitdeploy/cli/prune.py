@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from gitdeploy.cli.inputs import Number
 from gitdeploy.cli.options import (
     app_argument,
     held,
@@ -24,7 +25,7 @@ __all__ = ["command"]
 @app_argument()
 @click.option(
     "--keep",
-    type=click.IntRange(min=0),
+    type=Number(),
     metavar="N",
     help="How many to keep besides those on a link; else as deploy.toml says.",
 )

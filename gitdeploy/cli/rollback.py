@@ -6,6 +6,7 @@ import click
 
 from gitdeploy.cli.acting import progress, show_outcome
 from gitdeploy.cli.finding import release_named
+from gitdeploy.cli.inputs import Number
 from gitdeploy.cli.options import (
     acting,
     app_argument,
@@ -33,7 +34,7 @@ __all__ = ["command"]
 )
 @click.option(
     "--steps",
-    type=click.IntRange(min=1),
+    type=Number(1),
     metavar="N",
     help="How many positions to go back; else 1.",
 )

@@ -3,7 +3,7 @@
 import os
 import shlex
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -28,6 +28,8 @@ from gitdeploy.server import (
     make_room,
     planned,
 )
+from gitdeploy.system.programs import found
+from gitdeploy.system.surroundings import Environment
 
 __all__ = ["command"]
 
@@ -99,9 +101,9 @@ def _prepare() -> None:
     make_room()
 
 
-def _environment() -> Mapping[str, str]:
-    env = surroundings(os.environ).environment()
-    return {**env, "PATH": SEARCHED, "DEBIAN_FRONTEND": "noninteractive"}
+def _environment() -> Environment:
+    around = surroundings({**os.environ, "PATH": SEARCHED})
+    return around.environment().also({"DEBIAN_FRONTEND": "noninteractive"})
 
 
 # --- what is shown --------------------------------------------------------------------
@@ -154,7 +156,7 @@ def _next(facts: Facts, wanted: Wanted) -> Iterator[str]:
     root = f" --root {facts.root}" if wanted.root else ""
     for words, data in _FIRST:
         line = f"{program} {words}{root}"
-        if shutil.which("sudo", path=SEARCHED):
+        if found("sudo"):
             yield f"sudo -u {wanted.user} {line}{data}"
         else:
             yield f"su {wanted.user} -c '{line}'{data}"

@@ -6,6 +6,7 @@ at the top of this project shows them in use.
 
 from gitdeploy.config.commands import Activation, Command, Run, Step
 from gitdeploy.config.confining import Steps
+from gitdeploy.config.declared import declares_commands
 from gitdeploy.config.load import parse, unsupported
 from gitdeploy.config.notify import Notify, Webhook
 from gitdeploy.config.probing import Answer, Check, Health
@@ -23,6 +24,7 @@ from gitdeploy.config.schema import (
     Shared,
 )
 from gitdeploy.config.server import Limits, ServerConfig, Submodules, parse_server
+from gitdeploy.config.sharing import Sharing
 from gitdeploy.config.values import Seconds, Size
 
 __all__ = [
@@ -48,11 +50,13 @@ __all__ = [
     "ServerConfig",
     "Service",
     "Shared",
+    "Sharing",
     "Size",
     "Step",
     "Steps",
     "Submodules",
     "Webhook",
+    "declares_commands",
     "parse",
     "parse_server",
     "unsupported",

@@ -9,6 +9,7 @@ from gitdeploy.config.confining import Steps
 from gitdeploy.config.notify import Notify
 from gitdeploy.config.reading import Table, read
 from gitdeploy.config.refs import RefBounds
+from gitdeploy.config.sharing import Sharing
 from gitdeploy.config.signed import Signed
 from gitdeploy.config.values import Seconds, Size
 from gitdeploy.config.windows import Windows
@@ -72,6 +73,8 @@ class ServerConfig(Table, frozen=True, kw_only=True):
     """What is too large to be deployed."""
     steps: Steps = Steps()
     """How the commands of deploy.toml are confined."""
+    sharing: Sharing = Sharing()
+    """Whether releases whose commands could write may have the same files."""
     submodules: Submodules = Submodules()
     """Where submodules may come from."""
     notify: Notify = Notify()

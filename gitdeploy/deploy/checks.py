@@ -89,12 +89,12 @@ def check(
         if one.run is not None:
             _run(one, place, report)
         else:
-            _serve(one, place, report)
+            _serve(one, place, report, Path(app.surroundings.tmpdir))
     app.ledger.releases.passed(release.number, _key(wanted))
 
 
 def answers(
-    one: Check, place: Workplace, ask_it: Callable[[Candidate], Heard]
+    one: Check, place: Workplace, ask_it: Callable[[Candidate], Heard], scratch: Path
 ) -> Heard:
     """Serve a release where nobody else reaches it, and ask until it answers rightly.
 
@@ -102,6 +102,8 @@ def answers(
         one: How it is served, and for how long at most.
         place: Where it runs.
         ask_it: Asks once.
+        scratch: Where its socket's directory is made: TMPDIR of the server, and not
+            the one that deploy.toml may state.
 
     Returns:
         What was heard last; it may be wrong when the time is over.
@@ -111,7 +113,7 @@ def answers(
     """
     assert one.serve is not None
     with (
-        _candidate(one, place) as candidate,
+        _candidate(one, scratch) as candidate,
         _asking(lambda: ask_it(candidate), one.within_s) as asked,
     ):
         environment = {
@@ -144,13 +146,15 @@ def _run(one: Check, place: Workplace, report: Report) -> None:
     report.end(seconds)
 
 
-def _serve(one: Check, place: Workplace, report: Report) -> None:
+def _serve(one: Check, place: Workplace, report: Report, scratch: Path) -> None:
     assert one.url is not None
     path, watch = one.url, Stopwatch()
     report.begin("check", one.title)
     quiet = replace(place, tell=lambda _: None)  # a server says much to nobody
     with _last_lines_on_failure(place, report):
-        heard = answers(one, quiet, lambda there: ask(there.url(path), one, at=there))
+        heard = answers(
+            one, quiet, lambda there: ask(there.url(path), one, at=there), scratch
+        )
         _check_right(one, heard)
     report.end(watch.seconds, f"{path}  {heard.words}")
 
@@ -222,10 +226,10 @@ def _asking(ask_once: Callable[[], Heard], within_s: float) -> Iterator[_Asking]
 
 
 @contextmanager
-def _candidate(one: Check, place: Workplace) -> Iterator[Candidate]:
+def _candidate(one: Check, scratch: Path) -> Iterator[Candidate]:
     """Choose where a release is served for the body: a port, and a socket's name."""
     port = free_port()
-    with scratch_directory(Path(place.environment["TMPDIR"])) as directory:
+    with scratch_directory(scratch) as directory:
         yield Candidate(port, directory / "check.sock", one.tls)
 
 

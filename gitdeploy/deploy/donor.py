@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 
 from gitdeploy import manifest, unchanged
-from gitdeploy.config import Config
+from gitdeploy.config import Config, declares_commands
 from gitdeploy.deploy.app import App
 from gitdeploy.manifest import Manifest
 from gitdeploy.model import CHAINS, ChainName, Release
@@ -19,9 +19,11 @@ from gitdeploy.system import files
 __all__ = [
     "Donor",
     "find_donor",
+    "may_give",
     "read_manifest",
     "rewrite_manifest",
     "rules_of",
+    "until_ns_of",
     "way_of",
     "without_touched",
     "write_manifest",
@@ -85,19 +87,40 @@ def without_touched(directory: Path, record: Manifest) -> Manifest:
 def way_of(app: App, config: Config) -> Way:
     """Return how a release shares its unchanged files: `copy` if it does not.
 
-    Hard links are safe where nobody writes to them: they are read-only, and no step
-    runs beside them unless deploy.toml says that it may.
+    The same file is in two releases only where nobody writes: it is read-only, and
+    deploy.toml declares no command at all, unless the server takes that upon itself.
     """
     share = config.checkout.share
     if share == "never":
         return "copy"
     try:
-        hard_links = not config.build.steps or (
-            share == "always" and _can_be_unprivileged()
+        hard_links = not declares_commands(config) or (
+            share == "always"
+            and app.server.sharing.hard_links
+            and _can_be_unprivileged()
         )
         return way_in(app.layout.releases, hard_links=hard_links)
     except OSError:  # a full disk, say: whoever writes next says it well
         return "copy"
+
+
+def may_give(donor: Donor, config: Config, way: Way) -> bool:
+    """Return whether a release may share a donor's files that way.
+
+    One in which commands may still write gives away no file of its own; clones are
+    others. `share = "always"` has been looked at by `way_of`.
+    """
+    if way == "hardlink" and config.checkout.share != "always":
+        return not donor.manifest.has_commands
+    return way != "copy"
+
+
+def until_ns_of(donor: Donor, way: Way) -> int | None:
+    """Return what `unchanged.keep` trusts of a donor.
+
+    One more name is a change of status, too: it tells nothing where files have many.
+    """
+    return None if way == "hardlink" else donor.manifest.vouched_until_ns
 
 
 def _can_be_unprivileged() -> bool:

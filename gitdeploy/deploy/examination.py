@@ -6,6 +6,7 @@ import stat
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
+import msgspec
 from msgspec import Struct, field
 
 from gitdeploy import unchanged
@@ -18,6 +19,7 @@ from gitdeploy.comparison import (
     holds_the_same,
     is_below,
 )
+from gitdeploy.config import declares_commands
 from gitdeploy.deploy.app import App
 from gitdeploy.deploy.built import what_was_built
 from gitdeploy.deploy.donor import read_manifest
@@ -58,6 +60,8 @@ class Verified(Struct):
     """How many files the commit does not have, whoever made them."""
     unchecked: list[bytes] = field(default_factory=list)
     """Submodules of which nobody knows any more what they should hold."""
+    has_commands: bool = True
+    """Whether deploy.toml declares any."""
     parts: list[Part] = field(default_factory=list)
     """Where its files come from; the commit itself first."""
     shared: dict[bytes, set[str]] = field(default_factory=dict)
@@ -99,6 +103,7 @@ def examine(app: App, release: Release) -> Verified:
     source = read_source(app, _NO_REF, release.commit)
     on = places(app).get(release.number, [])
     found = Verified(release, on, shared=_shared(app, release, source))
+    found.has_commands = declares_commands(source.config)
     found.parts, found.unchecked = parts_of(app, release, source.config)
     record = _record(app, release, found.parts[0])
     known = _stamps(record)
@@ -126,7 +131,11 @@ def record_of(app: App, found: Verified) -> Manifest:
     attributes = fingerprint(app, found.release.tree, main.path, main.folders)
     proved = unchanged.vouch(unchanged.unstamped(folders), found.stamps)
     rules = known.rules if known else ""  # it was not looked through by any
-    return Manifest.of(proved, path=main.path, rules=rules, attributes=attributes)
+    made = Manifest.of(proved, path=main.path, rules=rules, attributes=attributes)
+    made_ns = known.made_ns if known else 0
+    return msgspec.structs.replace(
+        made, has_commands=found.has_commands, made_ns=made_ns
+    )
 
 
 def _record(app: App, release: Release, main: Part) -> Manifest | None:

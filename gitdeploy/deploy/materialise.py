@@ -6,11 +6,21 @@ What an earlier release has as well is shared with it; git writes the rest.
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
 from gitdeploy import unchanged
 from gitdeploy.checkout import check_out, check_out_some
+from gitdeploy.config import Config, declares_commands
 from gitdeploy.deploy.app import App
 from gitdeploy.deploy.attempt import Wanted
-from gitdeploy.deploy.donor import Donor, find_donor, rules_of, way_of
+from gitdeploy.deploy.donor import (
+    Donor,
+    find_donor,
+    may_give,
+    rules_of,
+    until_ns_of,
+    way_of,
+)
 from gitdeploy.deploy.gitattributes import attribute_files, fingerprint
 from gitdeploy.deploy.parts import deployed_tree, submodule_path
 from gitdeploy.deploy.report import Report
@@ -55,7 +65,10 @@ def materialise(app: App, wanted: Wanted, directory: Path, report: Report) -> Ma
     path = str(wanted.config.checkout.path)
     attributes = fingerprint(app, wanted.tree, path, inspection.folders)
     way = way_of(app, wanted.config)
-    if donor and (way == "copy" or donor.manifest.attributes != attributes):
+    _tell_if_copied(app, wanted.config, way, report)
+    if donor and not (
+        may_give(donor, wanted.config, way) and donor.manifest.attributes == attributes
+    ):
         donor = None
     check_room(app, inspection, donor)
     files.make_directory(directory)
@@ -64,9 +77,14 @@ def materialise(app: App, wanted: Wanted, directory: Path, report: Report) -> Ma
     if inspection.submodules:
         inspection = _mount_submodules(app, wanted, inspection, directory)
     folders = unchanged.stamp(directory, folders, read_only=way == "hardlink")
-    clock.wait_past(unchanged.newest_ns(folders))  # a step's changes shall show
+    made_ns = files.stamp_now(directory)
+    clock.wait_past(made_ns)  # a step's changes shall show
     report.line("checkout", _said(inspection.files, written, donor), watch.seconds)
-    manifest = Manifest.of(folders, path=path, rules=rules, attributes=attributes)
+    manifest = msgspec.structs.replace(
+        Manifest.of(folders, path=path, rules=rules, attributes=attributes),
+        has_commands=declares_commands(wanted.config),
+        made_ns=made_ns,
+    )
     return Made(inspection.files, inspection.size_bytes, manifest, way == "hardlink")
 
 
@@ -97,13 +115,26 @@ def _written(
         check_out(git, wanted.tree, directory, path=path)
         return unchanged.unstamped(folders)
     source = app.directory(donor.release)
-    had, clones = donor.manifest.folders, way == "reflink"
-    folders = unchanged.keep(source, had, directory, folders, clones=clones)
+    folders = unchanged.keep(
+        source,
+        donor.manifest.folders,
+        directory,
+        folders,
+        clones=way == "reflink",
+        until_ns=until_ns_of(donor, way),
+    )
     rest = list(unchanged.unwritten(folders))
     if rest:
         attributes = attribute_files(app, wanted.tree, path, folders)
         check_out_some(git, rest, directory, attributes=attributes, path=path)
     return folders
+
+
+def _tell_if_copied(app: App, config: Config, way: Way, report: Report) -> None:
+    """Say what the server would have to allow for what deploy.toml asks for."""
+    asked = config.checkout.share == "always" and way == "copy"
+    if asked and not app.server.sharing.hard_links:
+        report.line("sharing", "files are copied: [sharing] hard_links of server.toml")
 
 
 def _said(files: int, written: int, donor: Donor | None) -> str:

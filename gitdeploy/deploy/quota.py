@@ -10,6 +10,8 @@ from gitdeploy.deploy.app import App
 from gitdeploy.errors import ReleaseFailed
 from gitdeploy.system import process
 from gitdeploy.system.clock import Stopwatch
+from gitdeploy.system.programs import program
+from gitdeploy.system.surroundings import BARE
 from gitdeploy.system.terminal import human_bytes
 
 __all__ = ["QuotaWatch", "check_quota"]
@@ -72,8 +74,8 @@ def _used_bytes(app: App) -> int:
     places = [str(app.layout.home), str(app.layout.repository)]
     try:
         said = process.run(
-            ["du", "--summarize", "--total", "--block-size=1", "--", *places],
-            env={"PATH": app.surroundings.path, "LC_ALL": "C"},
+            [program("du"), "--summarize", "--total", "--block-size=1", "--", *places],
+            env=BARE,
         )
     except process.CommandFailed as error:  # a file went while it was counted
         said = error.stdout

@@ -111,6 +111,7 @@ def settings(app: App, have: Mapping[str, str]) -> dict[str, str]:
 
 def git_version(surroundings: Surroundings) -> tuple[int, ...]:
     """Return the machine's git as numbers: `(2, 39, 5)`."""
-    said = process.run(["git", "version"], env=surroundings.environment()).decode()
+    argv = [surroundings.program("git"), "version"]
+    said = process.run(argv, env=surroundings.environment()).decode()
     numbers = said.split()[2].split(".")[:3]
     return tuple(int(number) for number in numbers if number.isdecimal())

@@ -45,7 +45,6 @@ class Reuse:
         self._directory = app.directory(release)
         self._wanted = wanted
         self._report = report
-        self._environment = place.environment
         self._keys = StepKeys(app, wanted, place)
         self._links = self._may_link()
         self._made: dict[str, Made] = {}
@@ -102,7 +101,6 @@ class Reuse:
                 source,
                 self._directory,
                 linked=self._is_linked(step),
-                environment=self._environment,
             )
         except (SystemFailed, OSError) as error:
             return _why(error)
@@ -121,7 +119,7 @@ class Reuse:
             if why := outputs.unfit(made, step.outputs):
                 self._log(step, f"cannot be reused: {why}")
                 return
-            placed = outputs.names_of_place(self._directory, made, self._environment)
+            placed = outputs.names_of_place(self._directory, made)
             if self._is_linked(step):
                 self._set_apart(step)
         except (SystemFailed, OSError) as error:
@@ -131,7 +129,7 @@ class Reuse:
 
     def _set_apart(self, step: Step) -> None:
         made = outputs.look(self._directory, step.outputs)
-        if outputs.own(made, step.outputs, self._directory, self._environment):
+        if outputs.own(made, step.outputs, self._directory):
             made = outputs.look(self._directory, step.outputs)
         outputs.make_read_only(self._directory, made)
 

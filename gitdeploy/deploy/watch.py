@@ -171,7 +171,10 @@ def _not_better(
             path = (words.path or "/") + (f"?{words.query}" if words.query else "")
             answer = _as_asked_live(health, served[0])
             heard = answers(
-                served[0], place, lambda at: ask(at.url(path), answer, at=at)
+                served[0],
+                place,
+                lambda at: ask(at.url(path), answer, at=at),
+                Path(app.surroundings.tmpdir),
             )
     except ReleaseFailed as error:
         return f"release {release.number} does not start either: {error.message}"

@@ -60,7 +60,7 @@ def place_of(
     """
     # By the stage leftovers of a crash are known.
     ours = {**_ours(app, release, wanted), "GITDEPLOY_STAGE": stage}
-    around = app.surroundings.environment()
+    around = app.surroundings.of_commands()
     previous = ours["GITDEPLOY_PREVIOUS_DIR"]
     return Place(
         directory,
@@ -71,7 +71,7 @@ def place_of(
             shared=Path(ours["GITDEPLOY_SHARED_DIR"]),
             previous=Path(previous) if previous else None,
             links=(app.public.target / app.public.name(wanted.chain, 1),),
-            free_environment={**around, **ours},
+            free_environment={**app.surroundings.environment().variables, **ours},
         ),
         bounds_of(app),
     )
@@ -80,7 +80,7 @@ def place_of(
 def environment_of(app: App, release: Release, wanted: Wanted) -> dict[str, str]:
     """Return the variables that the commands of a release see."""
     return {
-        **app.surroundings.environment(),
+        **app.surroundings.of_commands(),
         **wanted.config.env_for(wanted.chain),
         **_ours(app, release, wanted),
     }

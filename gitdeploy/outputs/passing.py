@@ -15,6 +15,8 @@ from gitdeploy.errors import SystemFailed
 from gitdeploy.outputs.record import Made, Seen, additions, look, lost
 from gitdeploy.system import files, process
 from gitdeploy.system.process import CommandFailed
+from gitdeploy.system.programs import program
+from gitdeploy.system.surroundings import BARE
 
 __all__ = ["bring", "make_read_only", "names_of_place", "own"]
 
@@ -29,7 +31,6 @@ def bring(
     release: Path,
     *,
     linked: bool,
-    environment: Mapping[str, str],
 ) -> None:
     """Bring outputs of one release into another; what came to them later stays there.
 
@@ -39,7 +40,6 @@ def bring(
         source: The release that has them.
         release: The one that shall.
         linked: Whether files are to be the same ones, with one more name.
-        environment: Where cp is found.
 
     Changes: the outputs in `release`, once all were brought beside them; they
         replace what its commit has there.
@@ -50,7 +50,7 @@ def bring(
     """
     stage = release / _STAGE
     try:
-        _copy(outputs, source, stage, environment, linked=linked)
+        _copy(outputs, source, stage, linked=linked)
         for path in [*additions(made.entries, look(stage, outputs))]:
             files.remove(stage / os.fsdecode(path))
         if lost(made.entries, look(stage, outputs)):
@@ -61,12 +61,7 @@ def bring(
         files.remove_tree(stage)
 
 
-def own(
-    made: Mapping[bytes, Seen],
-    outputs: Collection[str],
-    release: Path,
-    environment: Mapping[str, str],
-) -> bool:
+def own(made: Mapping[bytes, Seen], outputs: Collection[str], release: Path) -> bool:
     """Give a release files of its own where they have names elsewhere; was it needed?
 
     Package managers link them to a store of theirs.
@@ -83,7 +78,7 @@ def own(
         return False
     stage = release / _STAGE
     try:
-        _copy(outputs, release, stage, environment, linked=False)
+        _copy(outputs, release, stage, linked=False)
         _put_in_place(outputs, stage, release)
     finally:
         files.remove_tree(stage)
@@ -98,15 +93,12 @@ def make_read_only(release: Path, entries: Mapping[bytes, Seen]) -> None:
             files.change_mode(release / os.fsdecode(path), mode)
 
 
-def names_of_place(
-    release: Path, entries: Mapping[bytes, Seen], environment: Mapping[str, str]
-) -> tuple[bytes, ...]:
+def names_of_place(release: Path, entries: Mapping[bytes, Seen]) -> tuple[bytes, ...]:
     """Return the text files and links that name the release's directory.
 
     Args:
         release: The release.
         entries: What lies in its outputs.
-        environment: Where grep is found.
 
     Raises:
         SystemFailed: They could not be looked through.
@@ -121,7 +113,7 @@ def names_of_place(
         if (os.readlink(top + b"/" + link) + b"/").startswith(inside)
     ]
     tops = [path for path in _tops(entries) if not stat.S_ISLNK(entries[path].mode)]
-    return (*named, *_grep(release, tops, places, environment))
+    return (*named, *_grep(release, tops, places))
 
 
 def _tops(entries: Mapping[bytes, Seen]) -> Iterator[bytes]:
@@ -131,23 +123,22 @@ def _tops(entries: Mapping[bytes, Seen]) -> Iterator[bytes]:
 
 
 def _grep(
-    release: Path,
-    tops: Collection[bytes],
-    places: Collection[bytes],
-    environment: Mapping[str, str],
+    release: Path, tops: Collection[bytes], places: Collection[bytes]
 ) -> list[bytes]:
     """Return the text files that hold one of some words; grep(1) reads all of them."""
     if not tops:
         return []
     words = [part for place in places for part in ("-e", os.fsdecode(place))]
-    argv = ["grep", "-rlIZF", "-D", "skip", *words, "--", *map(os.fsdecode, tops)]
+    above = os.fsencode(release) + b"/"
+    read = [os.fsdecode(above + top) for top in tops]
+    argv = [program("grep"), "-rlIZF", "-D", "skip", *words, "--", *read]
     try:
-        said = process.run(argv, env={**environment, "LC_ALL": "C"}, cwd=release)
+        said = process.run(argv, env=BARE)
     except CommandFailed as error:
         if error.code != 1:
             raise
         said = b""  # nothing found
-    return [path for path in said.split(b"\0") if path]
+    return [path.removeprefix(above) for path in said.split(b"\0") if path]
 
 
 def _places(release: Path) -> list[bytes]:
@@ -159,14 +150,13 @@ def _copy(
     outputs: Collection[str],
     source: Path,
     stage: Path,
-    environment: Mapping[str, str],
     *,
     linked: bool,
 ) -> None:
     files.remove_tree(stage)
     for output in outputs:
         files.make_directory((stage / output).parent)
-        files.copy_tree(source / output, stage / output, environment, linked=linked)
+        files.copy_tree(source / output, stage / output, linked=linked)
 
 
 def _name_place(

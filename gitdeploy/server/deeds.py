@@ -1,7 +1,6 @@
 """The parts of a server made, one at a time; each safe to repeat."""
 
 import pwd
-import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,13 +11,15 @@ from gitdeploy.server import sshd
 from gitdeploy.server.parts import Check, Command, Directory, File, Part
 from gitdeploy.system import files, process
 from gitdeploy.system.below import give_directory
+from gitdeploy.system.programs import found, program
+from gitdeploy.system.surroundings import Environment
 
 __all__ = ["carry_out"]
 
 _Check: TypeAlias = Callable[[], None]
 
 
-def carry_out(part: Part, env: Mapping[str, str]) -> None:
+def carry_out(part: Part, env: Environment) -> None:
     """Make a part of a server.
 
     Raises:
@@ -29,7 +30,7 @@ def carry_out(part: Part, env: Mapping[str, str]) -> None:
     match part:
         case Command():
             for argv in part.argvs:
-                process.run(argv, env=env)
+                process.run([program(argv[0], env["PATH"]), *argv[1:]], env=env)
         case Directory():
             _make(part, env)
         case File():
@@ -38,7 +39,7 @@ def carry_out(part: Part, env: Mapping[str, str]) -> None:
             assert_never(part)
 
 
-def _make(part: Directory, env: Mapping[str, str]) -> None:
+def _make(part: Directory, env: Environment) -> None:
     """Make a directory: in the user's home as the user, who may have links there."""
     owner = pwd.getpwnam(part.owner)
     if not part.in_home:
@@ -46,11 +47,11 @@ def _make(part: Directory, env: Mapping[str, str]) -> None:
         give_directory(part.path, part.mode, owner=owner.pw_uid, group=owner.pw_gid)
         return
     who = [f"--reuid={owner.pw_uid}", f"--regid={owner.pw_gid}", "--init-groups"]
-    made = ["install", "-d", "-m", f"{part.mode:04o}", str(part.path)]
-    process.run(["setpriv", *who, *made], env=env, cwd=Path("/"))
+    made = [program("install"), "-d", "-m", f"{part.mode:04o}", str(part.path)]
+    process.run([program("setpriv"), *who, *made], env=env)
 
 
-def _write(part: File, env: Mapping[str, str]) -> None:
+def _write(part: File, env: Environment) -> None:
     """Write a file, and keep it if whoever reads it finds nothing wrong."""
     files.make_directory(part.path.parent)
     check = _CHECKS[part.check](part.path, env)
@@ -73,11 +74,11 @@ def _taken_back_unless_whole(path: Path) -> Iterator[None]:
         raise
 
 
-def _by_nobody(_path: Path, _env: Mapping[str, str]) -> _Check:
+def _by_nobody(_path: Path, _env: Environment) -> _Check:
     return lambda: None
 
 
-def _by_sshd(path: Path, env: Mapping[str, str]) -> _Check:
+def _by_sshd(path: Path, env: Environment) -> _Check:
     """Ask sshd, and whether the same holds for root as before: nobody is locked out.
 
     The sshd that runs reads nothing before it is told to.
@@ -96,19 +97,19 @@ def _by_sshd(path: Path, env: Mapping[str, str]) -> _Check:
     return check
 
 
-def _by_logrotate(path: Path, env: Mapping[str, str]) -> _Check:
+def _by_logrotate(path: Path, env: Environment) -> _Check:
     def check() -> None:
-        if shutil.which("logrotate", path=env["PATH"]) is None:
+        if (logrotate := found("logrotate")) is None:
             return
         try:
-            process.run(["logrotate", "-d", str(path)], env=env)
+            process.run([logrotate, "-d", str(path)], env=env)
         except process.CommandFailed as error:
             raise SystemFailed(f"{path} was taken back: {error.message}") from error
 
     return check
 
 
-_CHECKS: Final[Mapping[Check, Callable[[Path, Mapping[str, str]], _Check]]] = {
+_CHECKS: Final[Mapping[Check, Callable[[Path, Environment], _Check]]] = {
     "": _by_nobody,
     "sshd": _by_sshd,
     "logrotate": _by_logrotate,

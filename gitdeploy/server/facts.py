@@ -4,10 +4,8 @@ import grp
 import os
 import pwd
 import re
-import shutil
 import stat
 import sys
-from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -16,7 +14,8 @@ from gitdeploy.errors import SystemFailed, UsageError
 from gitdeploy.server import sshd, texts
 from gitdeploy.server.parts import Account, Facts, Seen, Wanted
 from gitdeploy.server.plan import NEEDED
-from gitdeploy.system import process
+from gitdeploy.system import process, programs
+from gitdeploy.system.surroundings import Environment
 
 __all__ = ["SEARCHED", "gather"]
 
@@ -37,7 +36,7 @@ _INCLUDE: Final = re.compile(
 _ANSWERS_WITHIN_S: Final = 30.0
 
 
-def gather(wanted: Wanted, env: Mapping[str, str]) -> Facts:
+def gather(wanted: Wanted, env: Environment) -> Facts:
     """Return what is known of this server.
 
     Who is not root learns less: neither whether sshd likes its configuration nor
@@ -129,8 +128,8 @@ def _includes_snippets() -> bool:
     return text is None or _INCLUDE.search(text) is not None
 
 
-def _found(program: str, env: Mapping[str, str]) -> bool:
-    return shutil.which(program, path=env["PATH"]) is not None
+def _found(name: str, env: Environment) -> bool:
+    return programs.found(name, env["PATH"]) is not None
 
 
 def _seen(path: Path) -> Seen | None:
@@ -155,9 +154,7 @@ def _text(path: Path) -> str | None:
         return ""
 
 
-def _asked_program(
-    program: Path, account: Account | None, env: Mapping[str, str]
-) -> str:
+def _asked_program(program: Path, account: Account | None, env: Environment) -> str:
     """Return what is in the way of the user; of anybody, before there is that user.
 
     setpriv itself keeps root's capabilities until it has started something, so that it
@@ -166,9 +163,15 @@ def _asked_program(
     who = [f"--reuid={_NOBODY}", f"--regid={_NOBODY}", "--clear-groups"]
     if account:
         who = [f"--reuid={account.uid}", f"--regid={account.group}", "--init-groups"]
-    argv = ["setpriv", *who, "env", str(program), "--version"]
+    argv = [
+        programs.program("setpriv"),
+        *who,
+        programs.program("env"),
+        str(program),
+        "--version",
+    ]
     try:
-        process.run(argv, env=env, cwd=Path("/"), timeout_s=_ANSWERS_WITHIN_S)
+        process.run(argv, env=env, timeout_s=_ANSWERS_WITHIN_S)
     except process.CommandFailed as error:
         last = error.stderr.splitlines()[-1] if error.stderr else error.message
         return last.rpartition(": ")[2]

@@ -19,6 +19,7 @@ from typing import Final
 from gitdeploy.config import Command
 from gitdeploy.services.description import Description, Launch
 from gitdeploy.system import files
+from gitdeploy.system.programs import program
 
 __all__ = ["HOLD", "release_of", "write_script"]
 
@@ -62,7 +63,7 @@ def _lines(description: Description, slot: int, launch: Launch) -> Iterator[str]
     if description.service.notify:
         notified = shlex.quote(str(description.notified(slot)))
         yield f': "${{NOTIFY_SOCKET:={notified}}}"'
-    yield "exec env -i \\"
+    yield f"exec {shlex.quote(program('env'))} -i \\"
     for name, value in launch.environment.items():
         yield f"  {shlex.quote(f'{name}={value}')} \\"
     if description.service.notify:

@@ -27,6 +27,7 @@ from gitdeploy.services.generation import State
 from gitdeploy.services.script import HOLD
 from gitdeploy.system import files, process
 from gitdeploy.system.clock import Stopwatch
+from gitdeploy.system.surroundings import Environment
 
 __all__ = ["Supervisor"]
 
@@ -48,7 +49,7 @@ _STATES: Final[Mapping[str, State]] = {
 class Supervisor:
     """The supervisord of one service of one chain."""
 
-    def __init__(self, description: Description, env: Mapping[str, str]) -> None:
+    def __init__(self, description: Description, env: Environment) -> None:
         self.description = description
         self._env = env
 

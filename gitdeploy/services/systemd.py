@@ -20,6 +20,8 @@ from gitdeploy.services.description import SLOTS, Description
 from gitdeploy.services.generation import State
 from gitdeploy.services.script import HOLD
 from gitdeploy.system import files, process
+from gitdeploy.system.programs import program
+from gitdeploy.system.surroundings import Environment
 
 __all__ = ["Systemd", "systemd_runs"]
 
@@ -37,7 +39,7 @@ _STATES: Final[Mapping[str, State]] = {
 """By ActiveState; `active` depends on since when, any other is `failed`."""
 
 
-def systemd_runs(env: Mapping[str, str], booted: Path = BOOTED) -> bool:
+def systemd_runs(env: Environment, booted: Path = BOOTED) -> bool:
     """Return whether there is a systemd that we may tell something.
 
     Args:
@@ -56,7 +58,7 @@ def systemd_runs(env: Mapping[str, str], booted: Path = BOOTED) -> bool:
 class Systemd:
     """The units of one service of one chain: of the user's own manager, or root's."""
 
-    def __init__(self, description: Description, env: Mapping[str, str]) -> None:
+    def __init__(self, description: Description, env: Environment) -> None:
         self.description = description
         self._env = env
 
@@ -229,7 +231,7 @@ class Systemd:
 
 
 def _systemctl(
-    env: Mapping[str, str], *words: str, timeout_s: float = _ANSWERS_WITHIN_S
+    env: Environment, *words: str, timeout_s: float = _ANSWERS_WITHIN_S
 ) -> str:
     """Run systemctl for our own manager; return what it printed.
 
@@ -243,8 +245,8 @@ def _systemctl(
         "XDG_RUNTIME_DIR": place,
         "DBUS_SESSION_BUS_ADDRESS": f"unix:path={place}/bus",
     }
-    argv = ["systemctl", *own, "--no-pager", *words]
-    said = process.run(argv, env={**env, **bus}, timeout_s=timeout_s)
+    argv = [program("systemctl", env["PATH"]), *own, "--no-pager", *words]
+    said = process.run(argv, env=env.also(bus), timeout_s=timeout_s)
     return said.decode("utf-8", "replace")
 
 

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from gitdeploy.errors import SystemFailed
 from gitdeploy.system import process
 from gitdeploy.system.programs import found
+from gitdeploy.system.surroundings import BARE
 
 __all__ = ["Box", "why_no_box"]
 
@@ -100,7 +101,7 @@ def why_no_box() -> str:
         return "bubblewrap is not installed"
     try:
         argv = [*_confined(network=False), "--", "/bin/true"]
-        process.run(argv, env={}, timeout_s=_TRIAL_S)
+        process.run(argv, env=BARE, timeout_s=_TRIAL_S)
     except SystemFailed as error:
         return f"bubblewrap does not work here: {error.message}"
     return ""

@@ -110,12 +110,8 @@ def started(
         begun = _argv_of(command)
         if is_free or not box:  # in a box other programs are there
             process.check_found(begun[0], environment.get("PATH", ""))
-        yield process.start(
-            [*argv, *begun],
-            env=first,
-            cwd=place.directory,
-            stderr=stderr,
-            own_session=True,
+        yield process.start_command(
+            [*argv, *begun], env=first, cwd=place.directory, stderr=stderr
         )
 
 

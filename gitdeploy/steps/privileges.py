@@ -11,6 +11,7 @@ from typing import Final
 from gitdeploy.errors import SystemFailed
 from gitdeploy.system import process
 from gitdeploy.system.programs import program
+from gitdeploy.system.surroundings import BARE
 
 __all__ = ["can_be_unprivileged", "setpriv"]
 
@@ -44,7 +45,7 @@ def can_be_unprivileged() -> bool:
     if not prefix:
         return True
     try:
-        process.run([*prefix, "/bin/true"], env={}, timeout_s=_TRIAL_S)
+        process.run([*prefix, program("true")], env=BARE, timeout_s=_TRIAL_S)
     except SystemFailed:
         return False
     return True

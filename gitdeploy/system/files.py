@@ -9,7 +9,7 @@ directory (rename(2), fsync(2)). Nothing here follows a link or recurses.
 
 import os
 import stat
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Final, TypeAlias
@@ -35,10 +35,12 @@ __all__ = [
     "overwrite",
     "remove",
     "remove_file",
+    "remove_name",
     "remove_tree",
     "rename",
     "replace_file",
     "replace_link",
+    "stamp_now",
     "sync_directory",
     "sync_filesystems",
     "write",
@@ -287,7 +289,7 @@ def clone_file(
     """
     import fcntl
 
-    reading = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+    reading = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     writing = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
     with ExitStack() as stack:
         whole = os.open(source, reading, dir_fd=source_in)
@@ -328,14 +330,17 @@ def link_file(
     )
 
 
+def remove_name(name: bytes, directory: int) -> None:
+    """Remove a file or link of an open directory."""
+    os.unlink(name, dir_fd=directory)
+
+
 def make_read_only(name: bytes, directory: int, mode: int) -> None:
     """Give a file of an open directory a mode, less the right to write."""
     os.chmod(name, mode & ~_WRITABLE, dir_fd=directory)
 
 
-def copy_tree(
-    source: Path, destination: Path, environment: Mapping[str, str], *, linked: bool
-) -> None:
+def copy_tree(source: Path, destination: Path, *, linked: bool) -> None:
     """Copy whatever has a name, all that can be told apart included: by cp(1).
 
     Hard links within it stay such, and a file system that can shares the blocks.
@@ -343,17 +348,30 @@ def copy_tree(
     Args:
         source: What is copied.
         destination: Its name there; nothing is there yet.
-        environment: Where cp is found.
         linked: Whether files are not copied but get a second name.
 
     Raises:
         SystemFailed: cp could not, or is missing; some may have been copied.
     """
     from gitdeploy.system import process
+    from gitdeploy.system.programs import program
+    from gitdeploy.system.surroundings import BARE
 
     how = ("--link",) if linked else ("--reflink=auto",)
-    argv = ["cp", "--archive", *how, "--no-target-directory", "--"]
-    process.run([*argv, str(source), str(destination)], env=environment)
+    argv = [program("cp"), "--archive", *how, "--no-target-directory", "--"]
+    process.run([*argv, str(source), str(destination)], env=BARE)
+
+
+def stamp_now(directory: Path) -> int:
+    """Return the present by the clock that stamps what changes beside a directory, ns.
+
+    Nothing that was complete on its file system before has a later time of change.
+
+    Changes: the directory's own time of change of status.
+    """
+    with open_directory(directory) as fd:
+        os.fchmod(fd, stat.S_IMODE(os.fstat(fd).st_mode))
+        return os.fstat(fd).st_ctime_ns
 
 
 def occupy(path: Path, size_bytes: int) -> None:

@@ -47,8 +47,8 @@ class Git:
         self.directory = directory
         self._surroundings = surroundings
         self._keeps = keeps
-        self._environment = {
-            **surroundings.environment(),
+        self._program = surroundings.program("git")
+        ours = {
             "LC_ALL": "C",
             "HOME": os.devnull,  # git before 2.32 does not know GIT_CONFIG_GLOBAL
             "GIT_DIR": str(directory),
@@ -60,6 +60,7 @@ class Git:
             "GIT_COMMITTER_NAME": surroundings.user,
             "GIT_COMMITTER_EMAIL": f"{surroundings.user}@localhost",
         }
+        self._environment = surroundings.environment().also(ours)
 
     def __call__(
         self,
@@ -83,8 +84,8 @@ class Git:
             TookTooLong: It was killed.
         """
         return process.run(
-            _argv(arguments, config),
-            env={**self._environment, **(environment or {})},
+            self._argv(arguments, config),
+            env=self._environment.also(environment or {}),
             cwd=self.directory,
             stdin=stdin,
             keeps=self._keeps(),
@@ -104,8 +105,8 @@ class Git:
             TookTooLong: It was killed.
         """
         return process.ended(
-            _argv(arguments, config),
-            env={**self._environment, **(environment or {})},
+            self._argv(arguments, config),
+            env=self._environment.also(environment or {}),
             cwd=self.directory,
             keeps=self._keeps(),
             timeout_s=timeout_s,
@@ -114,7 +115,7 @@ class Git:
     def start(self, *arguments: str) -> "subprocess.Popen[bytes]":
         """Start git with a pipe on each side, to be asked many things."""
         return process.start(
-            _argv(arguments),
+            self._argv(arguments),
             env=self._environment,
             cwd=self.directory,
             stdin=subprocess.PIPE,
@@ -126,10 +127,9 @@ class Git:
         """Return the same git in another repository."""
         return Git(directory, self._surroundings, self._keeps)
 
-
-def _argv(arguments: Sequence[str], config: Sequence[str] = ()) -> list[str]:
-    settings = [part for pair in config for part in ("-c", pair)]
-    return ["git", *_ALWAYS, *settings, *arguments]
+    def _argv(self, arguments: Sequence[str], config: Sequence[str] = ()) -> list[str]:
+        settings = [part for pair in config for part in ("-c", pair)]
+        return [self._program, *_ALWAYS, *settings, *arguments]
 
 
 def make_repository(git: Git) -> None:

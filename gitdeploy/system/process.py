@@ -1,16 +1,36 @@
-"""The one place that starts processes, always by argv and with a stated environment."""
+"""The one place that starts processes, always by argv and with a stated environment.
+
+Programs of ours are started by `run`, `ended` and `start`: by an absolute path, with an
+environment that nobody else has a say in, and not where somebody else writes. Commands
+of deploy.toml are started by `start_command`, which only `steps.place` calls.
+"""
 
 import os
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO, Final, NamedTuple, NoReturn
 
 from gitdeploy.errors import SystemFailed
+from gitdeploy.system.surroundings import Environment
 from gitdeploy.system.terminal import human_time
 
-__all__ = ["CommandFailed", "Ended", "TookTooLong", "ended", "run", "start"]
+__all__ = [
+    "CommandFailed",
+    "Ended",
+    "TookTooLong",
+    "become",
+    "check_found",
+    "ended",
+    "run",
+    "start",
+    "start_command",
+]
+
+_NOWHERE: Final = Path("/")
+"""Where programs of ours run: what lies where they do is never a pusher's."""
 
 
 class CommandFailed(SystemFailed):
@@ -28,7 +48,7 @@ class CommandFailed(SystemFailed):
         self.code = code
         self.stdout = stdout
         self.stderr = stderr.decode("utf-8", "replace").strip()
-        words = " ".join(argv[:1]) or "command"
+        words = _name(argv)
         last = self.stderr.splitlines()[-1] if self.stderr else "it said nothing"
         super().__init__(f"{words} exited with {code}: {last}")
 
@@ -37,7 +57,7 @@ class TookTooLong(SystemFailed):
     """A program that we started was killed, as it did not end in time."""
 
     def __init__(self, argv: Sequence[str], timeout_s: float) -> None:
-        words = " ".join(argv[:1]) or "command"
+        words = _name(argv)
         super().__init__(f"{words} did not end within {human_time(timeout_s)}")
 
 
@@ -53,8 +73,8 @@ class Ended(NamedTuple):
 def run(
     argv: Sequence[str],
     *,
-    env: Mapping[str, str],
-    cwd: Path | None = None,
+    env: Environment,
+    cwd: Path = _NOWHERE,
     stdin: bytes = b"",
     keeps: Sequence[int] = (),
     timeout_s: float | None = None,
@@ -83,8 +103,8 @@ def run(
 def ended(
     argv: Sequence[str],
     *,
-    env: Mapping[str, str],
-    cwd: Path | None = None,
+    env: Environment,
+    cwd: Path = _NOWHERE,
     stdin: bytes = b"",
     keeps: Sequence[int] = (),
     timeout_s: float | None = None,
@@ -129,20 +149,21 @@ def _heard(
 def start(  # noqa: PLR0913 - the descriptors of a child are three
     argv: Sequence[str],
     *,
-    env: Mapping[str, str],
-    cwd: Path | None = None,
+    env: Environment,
+    cwd: Path = _NOWHERE,
     stdin: int | IO[bytes] = subprocess.DEVNULL,
     stdout: int | IO[bytes] = subprocess.PIPE,
     stderr: int | IO[bytes] = subprocess.STDOUT,
     own_session: bool = False,
     keeps: Sequence[int] = (),
 ) -> subprocess.Popen[bytes]:
-    """Start a program; its descriptors are those stated here and no others.
+    """Start a program of ours; its descriptors are those stated here and no others.
 
     Args:
-        argv: The program and its arguments; no shell reads them.
+        argv: Where the program lies, as `programs` says, and its arguments; no shell
+            reads them.
         env: All of its environment.
-        cwd: Where it runs; None: where we run.
+        cwd: Where it runs: nowhere where a pusher may write.
         stdin: By default the null device.
         stdout: By default a pipe.
         stderr: By default the same as stdout.
@@ -151,11 +172,13 @@ def start(  # noqa: PLR0913 - the descriptors of a child are three
 
     Raises:
         SystemFailed: There is no such program, or it cannot be run.
+        ValueError: The program has no absolute path: PATH would decide which it is.
     """
-    try:
+    _check_path(argv[0])
+    with _told(argv[0]):
         return subprocess.Popen(
             argv,
-            env=env,
+            env=env.variables,
             cwd=cwd,
             stdin=stdin,
             stdout=stdout,
@@ -163,8 +186,69 @@ def start(  # noqa: PLR0913 - the descriptors of a child are three
             start_new_session=own_session,
             pass_fds=keeps,
         )
+
+
+def become(argv: Sequence[str], *, env: Environment) -> NoReturn:
+    """Let a program of ours take our place, where nobody else writes.
+
+    The arguments are those of `start`.
+
+    Raises:
+        SystemFailed: There is no such program, or it cannot be run.
+        ValueError: The program has no absolute path.
+    """
+    _check_path(argv[0])
+    os.chdir(_NOWHERE)
+    with _told(argv[0]):
+        os.execve(argv[0], [*argv], env.variables)  # noqa: S606 - no shell
+
+
+def start_command(
+    argv: Sequence[str],
+    *,
+    env: Mapping[str, str],
+    cwd: Path,
+    stderr: int,
+    keeps: Sequence[int] = (),
+) -> subprocess.Popen[bytes]:
+    """Start a command of deploy.toml, leader of a session, as somebody else wants it.
+
+    Nobody calls it but `steps.place.started`, which holds such commands.
+
+    Args:
+        argv: What holds it, if anything does, and the command.
+        env: All of its environment.
+        cwd: Where it runs.
+        stderr: As for `start`; stdout is a pipe, and stdin the null device.
+        keeps: Descriptors of ours that it has too.
+
+    Raises:
+        SystemFailed: There is no such program, or it cannot be run.
+    """
+    with _told(argv[0]):
+        return subprocess.Popen(
+            argv,
+            env=env,
+            cwd=cwd,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            start_new_session=True,
+            pass_fds=keeps,
+        )
+
+
+def _check_path(program: str) -> None:
+    if not os.path.isabs(program):
+        raise ValueError(f"a program of ours without its path: {program}")
+
+
+@contextmanager
+def _told(program: str) -> Iterator[None]:
+    try:
+        yield
     except (FileNotFoundError, PermissionError, NotADirectoryError) as error:
-        raise SystemFailed(_why_not(argv[0], error)) from error
+        raise SystemFailed(_why_not(program, error)) from error
 
 
 def check_found(program: str, path: str) -> None:
@@ -183,6 +267,10 @@ def check_found(program: str, path: str) -> None:
         return  # where it is looked for is not for us to say
     if shutil.which(program, path=path) is None:
         raise SystemFailed(_nowhere(program))
+
+
+def _name(argv: Sequence[str]) -> str:
+    return Path(argv[0]).name if argv else "command"
 
 
 def _nowhere(program: str) -> str:

@@ -9,10 +9,11 @@ import hashlib
 import os
 import random
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from subprocess import CompletedProcess, TimeoutExpired
@@ -22,7 +23,8 @@ from support import process
 from support.git import REMOTE, Work
 from support.ordinary import give, ordinary_user
 
-from hostile.moves import script
+from gitdeploy.system import processes
+from hostile.moves import Hand
 
 CANARY: Final = "canary-4711-of-the-blog"
 LIMIT_S: Final = 5
@@ -53,8 +55,8 @@ SHARED: Final = (
 )
 ENVIRONMENTS: Final = (
     "",
-    "[build]\nenv = {{ PATH = '{root}/shop/cache/bin:/usr/bin:/bin' }}\n",
-    "[build]\nenv = {{ TMPDIR = '{root}/blog', LD_PRELOAD = '{root}/shop/cache/x' }}\n",
+    "env = {{ PATH = '{root}/shop/cache/bin:/usr/bin:/bin' }}\n",
+    "env = {{ TMPDIR = '{root}/blog', LD_PRELOAD = '{root}/shop/cache/x' }}\n",
 )
 
 
@@ -151,8 +153,17 @@ def _empty_world() -> Iterator[World]:
         is_root = os.geteuid() == 0
         yield World(path, tuple(ordinary_user(path)) if is_root else ())
     finally:
+        _end_all(path / "root")
         process.run("chmod", "-R", "u+rwX", path, check=False)
         shutil.rmtree(path, ignore_errors=True)
+
+
+def _end_all(root: Path) -> None:
+    """End what a push that did not end in time still runs."""
+    for one in processes.running():
+        if one.variable("GITDEPLOY_ROOT") == str(root):
+            with suppress(ProcessLookupError):
+                os.kill(one.pid, signal.SIGKILL)
 
 
 def _owner(path: Path) -> tuple[int, int]:
@@ -169,10 +180,11 @@ def play(first: World, seed: int) -> str:
     random_ = random.Random(seed)
     with copied(first) as world:
         before = outside(world)
-        said = [_hostile(world, random_, 1), _hostile(world, random_, 2)]
+        hand = Hand(random_, str(world.root), f"{world.path}/home")
+        said = [_hostile(world, random_, hand) for _ in range(2)]
         released, bytes_ = _honest(world, random_)
         said.append(released)
-        said.append(_hostile(world, random_, 3))
+        said.append(_hostile(world, random_, hand))
         if released and bytes_ != served(world):
             raise Broken(f"seed {seed}: prod changed after it was released")
         if outside(world) != before:
@@ -183,20 +195,20 @@ def play(first: World, seed: int) -> str:
         return "".join("+" if one else "-" for one in said)
 
 
-def _hostile(world: World, random_: random.Random, number: int) -> bool:
+def _hostile(world: World, random_: random.Random, hand: Hand) -> bool:
     kinds = random_.sample([*KINDS], random_.randint(1, 2))
     places = {"root": str(world.root)}
-    toml = random_.choice(ENVIRONMENTS).format(**places)
+    toml = f"[build]\ntimeout = '{LIMIT_S}s'\n"
+    toml += random_.choice(ENVIRONMENTS).format(**places)
     toml += f"\n[checkout]\nshare = '{random_.choice(['auto', 'always'])}'\n"
     toml += random_.choice(SHARED)
     toml += HONEST.replace('outputs = ["out"]', _reused(random_))
     toml += "".join(KINDS[kind] for kind in kinds)
-    toml = toml.replace("[build]\n", f"[build]\ntimeout = '{LIMIT_S}s'\n")
     source = random_.choice(["one\n", "two\n"])
-    evil = script(random_, str(world.root), f"{world.path}/home")
     files = {"src": source, "page": "page\n", "public/up/kept": "kept\n"}
     files |= {"storage/kept": "kept\n", "a/pre-receive": "#!/bin/sh\nexit 1\n"}
-    world.commit(f"hostile {number}", **{**files, "deploy.toml": toml, "evil": evil})
+    files |= {"deploy.toml": toml, "evil": hand.script()}
+    world.commit("hostile", **files)
     return _pushed(world, "main")
 
 
