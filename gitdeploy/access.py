@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from gitdeploy.config.access import Access, Action, Grant
 
-__all__ = ["EVERYTHING", "Answer", "Rights", "answer", "rights_of"]
+__all__ = ["EVERYTHING", "Answer", "Rights", "answer", "refs_of", "rights_of"]
 
 
 class Answer(Struct, frozen=True):
@@ -92,6 +92,16 @@ def answer(rights: Rights, action: Action, ref: str | None = None) -> Answer:
     beyond = _beyond(rights, action)
     why = f"only for {beyond}" if beyond else f"has: {rights.words}"
     return Answer(allowed=False, why=f"{rights.person} lacks {action} ({why})")
+
+
+def refs_of(rights: Rights, action: Action) -> list[str]:
+    """Return the patterns of refs for which somebody may do something."""
+    if rights.everything:
+        return ["*"]
+    if rights.turned_away:
+        return []
+    grants = [grant for _, grant in rights.grants if _holds(grant, action)]
+    return [pattern for grant in grants for pattern in grant.refs]
 
 
 def _beyond(rights: Rights, action: Action) -> str:

@@ -18,13 +18,15 @@ from typing import Final, NoReturn
 
 from msgspec import Struct
 
-from gitdeploy.access import Rights
+from gitdeploy.access import Rights, refs_of
 from gitdeploy.config.access import Action
 from gitdeploy.deploy.app import App, set_up_apps
 from gitdeploy.deploy.facts import closed
+from gitdeploy.deploy.keys import expires_s, keys_file
 from gitdeploy.door import guarded, surroundings
 from gitdeploy.errors import AccessDenied, UsageError
-from gitdeploy.layout import keyring
+from gitdeploy.hooks.permit import as_of, is_simple, written
+from gitdeploy.layout import access_toml, keyring
 from gitdeploy.model import ChainName
 from gitdeploy.ssh_command import GitAsked, No, VerbAsked, not_seen, read
 from gitdeploy.system import process
@@ -72,6 +74,7 @@ def _serve(words: Sequence[str], environ: Mapping[str, str]) -> int:
     with App.open(root, asked.app, around, name, who.key) as app:
         _check(app, asked)
         if isinstance(asked, GitAsked):
+            us["GITDEPLOY_PERMIT"] = _permit(app)
             _become_git(app, asked, us, environ)
     os.environ.update(us)
     return _run(asked, root)
@@ -132,6 +135,25 @@ def _need(rights: Rights, actions: tuple[Action, ...], what: str) -> None:
             f"{rights.person} may not {what}: that takes {' or '.join(actions)},"
             f" granted is {rights.words}"
         )
+
+
+def _permit(app: App) -> str:
+    """Return what pre-receive may let through without reading all of this again.
+
+    Nothing, where there is no gate: what may be pushed is noted then, too.
+    """
+    if app.ledger.setting("gate") == "no":
+        return ""
+    places = (access_toml(app.layout.root), app.layout.server_toml, keys_file(app))
+    files = {str(path): as_of(str(path)) for path in places}
+    app.look_again()  # what is read from here on is not older than that
+    actions: tuple[Action, ...] = ("stage", "release")
+    may = {
+        action: [one for one in refs_of(app.rights, action) if is_simple(one)]
+        for action in actions
+    }
+    refs = app.server.limits.refs
+    return written(may, files, expires_s=expires_s(app), refs=refs)
 
 
 def _become_git(

@@ -1,6 +1,7 @@
 """One app with its rooms wired together: repository, ledger, links."""
 
 import os
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -50,6 +51,7 @@ class App:
         by: Who acts, for the ledger and the lock.
         key: Fingerprint of the ssh key they came with; None: the server's own user.
         turn: The app's lock, while we hold it.
+        quarantine: By which gits of ours find what git has not taken yet.
     """
 
     def __init__(
@@ -64,6 +66,7 @@ class App:
         self.by = by
         self.key = key
         self.turn: Turn | None = None
+        self.quarantine: Mapping[str, str] = {}
         self._server_as_of: tuple[int, ...] | None = None
 
     @classmethod
@@ -118,7 +121,12 @@ class App:
         from gitdeploy.repository import Repository
         from gitdeploy.system.git import Git
 
-        git = Git(self.layout.repository, self.surroundings, keeps=self._lock)
+        git = Git(
+            self.layout.repository,
+            self.surroundings,
+            keeps=self._lock,
+            quarantine=self.quarantine,
+        )
         return Repository(git)
 
     def _lock(self) -> tuple[int, ...]:
