@@ -20,14 +20,13 @@ from msgspec import Struct
 
 from gitdeploy.access import Rights, refs_of
 from gitdeploy.config.access import Action
+from gitdeploy.deploy.allowed import check_chain
 from gitdeploy.deploy.app import App, set_up_apps
-from gitdeploy.deploy.facts import closed
 from gitdeploy.deploy.keys import expires_s, keys_file
 from gitdeploy.door import guarded, surroundings
 from gitdeploy.errors import AccessDenied, UsageError
 from gitdeploy.hooks.permit import as_of, is_simple, written
 from gitdeploy.layout import access_toml, keyring
-from gitdeploy.model import ChainName
 from gitdeploy.ssh_command import GitAsked, No, VerbAsked, not_seen, read
 from gitdeploy.system import process
 
@@ -115,18 +114,10 @@ def _check(app: App, asked: GitAsked | VerbAsked) -> None:
         raise AccessDenied(f"{app.by}: {not_seen(app.name)}")
     if isinstance(asked, VerbAsked):
         _need(rights, asked.needs, f"run {asked.verb} on {app.name}")
-        if asked.verb in _MOVING and not rights.allow("override"):
-            _stop_while_held(app, asked.chain)
+        if asked.verb in _MOVING:
+            check_chain(app, asked.chain)
     elif asked.program == "receive-pack":
         _need(rights, _PUSH, f"push to {app.name}")
-
-
-def _stop_while_held(app: App, chain: ChainName) -> None:
-    """Let locks and windows hold the verbs as they hold pushes."""
-    freeze = app.ledger.freeze
-    why = freeze.words if freeze and freeze.holds(chain) else closed(app, chain)
-    if why:
-        raise AccessDenied(why)
 
 
 def _need(rights: Rights, actions: tuple[Action, ...], what: str) -> None:

@@ -158,12 +158,22 @@ def acting(root: Path, name: str) -> Iterator[App]:
 def held(app: App, what: str, wait_s: float) -> Iterator[None]:
     """Hold an app's lock for the body; what a crash left is mended before.
 
+    Args:
+        app: The app.
+        what: What for, the verb first, as somebody who waits shall read it.
+        wait_s: How long to wait.
+
     Raises:
         LockHeld: Somebody else still holds it after `wait_s`.
+        AccessDenied: Whoever acts may not any more: it was asked before the wait.
     """
     from gitdeploy.deploy.recover import locked
 
     with locked(app, what, wait_s=wait_s, tell=tell):
+        if app.key is not None:
+            from gitdeploy.deploy.allowed import check_verb
+
+            check_verb(app, what.split(maxsplit=1)[0])
         yield
 
 
