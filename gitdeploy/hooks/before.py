@@ -14,8 +14,10 @@ from gitdeploy.deploy.app import App
 from gitdeploy.deploy.facts import read_sources
 from gitdeploy.deploy.judge import Push
 from gitdeploy.deploy.judge import judge as judged
-from gitdeploy.deploy.pushed import leave
+from gitdeploy.deploy.pushed import leave, pushes
+from gitdeploy.deploy.unseen import forget_settled
 from gitdeploy.door import guarded
+from gitdeploy.errors import SystemFailed
 from gitdeploy.hooks.note import push as this_push
 from gitdeploy.hooks.surface import app_here
 from gitdeploy.model import RefUpdate
@@ -31,6 +33,8 @@ _QUARANTINE: Final = (
     "GIT_QUARANTINE_PATH",
 )
 _NAMED: Final = 20
+_MANY_NOTES: Final = 100
+_MOST_NOTES: Final = 1000
 _SHOWN: Final = 60
 _STDERR: Final = 2
 
@@ -56,9 +60,22 @@ def _serve(lines: bytes, environ: Mapping[str, str]) -> int:
         if refused:
             return _refused(app, refused)
         if app.ledger.setting("gate") == "no":
-            git, keys = this_push() or b"\n", app.surroundings.keys
-            leave(app.layout, git, app.by, app.key or "", keys, lines)
+            _note(app, lines)
     return 0
+
+
+def _note(app: App, lines: bytes) -> None:
+    """Note what was judged, for `repair`, since no gate moves the refs."""
+    noted = pushes(app.layout)
+    if len(noted) > _MANY_NOTES:
+        forget_settled(app, noted)
+    if len(noted) > _MOST_NOTES:
+        raise SystemFailed(
+            f"{len(noted)} pushes to {app.name} have not come to an end",
+            hint=f"gitdeploy repair {app.name}  # on the server",
+        )
+    git, keys = this_push() or b"\n", app.surroundings.keys
+    leave(app.layout, git, app.by, app.key or "", keys, lines)
 
 
 def _lacking(app: App, push: Push) -> dict[RefUpdate, Refuse]:
