@@ -132,6 +132,11 @@ class Layout(Struct, frozen=True):
         return self.home / "queue"
 
     @property
+    def pushed(self) -> Path:
+        """One file for each push that was judged before its refs moved."""
+        return self.home / "pushed"
+
+    @property
     def reserve(self) -> Path:
         """Room kept back for a roll back on a full disk."""
         return self.home / "reserve"

@@ -17,7 +17,7 @@ from gitdeploy.deploy.app import App
 from gitdeploy.deploy.attempt import Attempt, Wanted
 from gitdeploy.deploy.facts import Source, closed, content_id
 from gitdeploy.deploy.flip import check_links, check_showable, go_back
-from gitdeploy.deploy.judge import Push, judge
+from gitdeploy.deploy.judge import Push, judge, withheld_now
 from gitdeploy.deploy.report import Report
 from gitdeploy.deploy.showing import Showing
 from gitdeploy.deploy.still_wanted import check_still_wanted
@@ -336,6 +336,7 @@ class Flow:
 
     def _accepted(self, attempts: Sequence[Attempt]) -> bool:
         """Move the refs, all or none; from here on the push has happened."""
+        self._ask_again(attempts)
         if not any(attempt.verdict for attempt in attempts):
             self._accept(attempts)
         if not any(attempt.verdict for attempt in attempts):
@@ -347,6 +348,16 @@ class Flow:
             if not attempt.ended_with("superseded"):
                 attempt.put_back = self._acceptance.decline(attempt.update)
         return False
+
+    def _ask_again(self, attempts: Sequence[Attempt]) -> None:
+        """Refuse what its pusher may not do any more, or not at this hour."""
+        for attempt in attempts:
+            if attempt.verdict is None and (
+                no := withheld_now(
+                    self._app, attempt.source, attempt.decision, self._push
+                )
+            ):
+                attempt.end("refused", no.reason, no.hint)
 
     def _accept(self, attempts: Sequence[Attempt]) -> None:
         """Move the refs; where that cannot be done, one attempt gets to know why."""
