@@ -90,8 +90,9 @@ BYTES = 'should be between 1 byte and "8388607TiB"'
         case(
             "a table of deploy.toml",
             "[checkout]\npath = '.'",
-            "checkout: should be one of access, limits, notify, refs, shared, signed,"
-            " steps, submodules, windows, got 'checkout'",
+            "checkout: should be one of access, health, limits, links, notify, refs,"
+            " services, shared, sharing, signed, steps, submodules, windows, got"
+            " 'checkout'",
         ),
     ],
 )

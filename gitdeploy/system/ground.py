@@ -14,6 +14,7 @@ from typing import Final, Literal, TypeAlias
 
 from gitdeploy.ground import Ground
 from gitdeploy.manifest import joined
+from gitdeploy.modes import PASSAGE
 from gitdeploy.system import files
 from gitdeploy.system.below import (
     NotAFile,
@@ -119,13 +120,13 @@ def read(place: Ground, *, most_bytes: int) -> bytes:
 # --- changing -----------------------------------------------------------------------
 
 
-def make_directory(place: Ground, mode: int = 0o755) -> bool:
+def make_directory(place: Ground, mode: int = files.FOR_ALL_TO_VISIT) -> bool:
     """Make a directory and its parents; return whether it was missing.
 
     Raises:
         OSError: A part of it is a link or a file.
     """
-    made = files.make_directory(place.base, mode)
+    made = files.make_directory(place.base, PASSAGE)
     so_far = Ground(place.base)
     for name in filter(None, place.below.split("/")):
         with directory_beneath(*so_far) as fd:
