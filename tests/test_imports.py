@@ -27,7 +27,7 @@ GATE = {
     "ledger": "chains database deployments releases schema watches",
     "lock": "queue",
     "repository": "configuration debris locks objects refs upkeep",
-    "system": "client clock disk files flock git lifeline process processes removal"
+    "system": "client clock copying disk files flock git lifeline process processes removal"
     " signals surroundings terminal",
 }
 """Of gitdeploy: what proc-receive imports for a push that builds nothing."""

@@ -64,7 +64,7 @@ def build(
             continue
         run(step, reuse.shared)
         if key:
-            reuse.keep(step, key)
+            reuse.keep(step, key, trusted=False)
 
 
 class _Run(Struct, frozen=True):
