@@ -18,17 +18,17 @@ run = "true"
 GATE = {
     "": "access chain door errors layout links logs model retention running states",
     "config": "access commands confining load notify paths probing reading rules schema"
-    " server services signed values windows",
+    " server services sharing signed values windows",
     "decide": "rules together words",
     "deploy": "acceptance aftermath app attempt facts flip flow judge notified placed"
-    " prune push recover relocate report reserve showing still_wanted tidy trial"
+    " prune push ready recover relocate report reserve showing still_wanted tidy trial"
     " watched wording",
     "hooks": "note pkt_line proc_receive surface",
     "ledger": "chains database deployments releases schema watches",
     "lock": "queue",
     "repository": "configuration debris locks objects refs upkeep",
-    "system": "client clock copying disk files flock git lifeline process processes removal"
-    " signals surroundings terminal",
+    "system": "client clock copying disk files flock git lifeline process processes"
+    " removal signals surroundings terminal",
 }
 """Of gitdeploy: what proc-receive imports for a push that builds nothing."""
 

@@ -53,3 +53,10 @@ class Steps(Table, frozen=True, kw_only=True):
     it sees all; auto: on where confine is require. Default auto."""
     unconfined: tuple[str, ...] = ()
     """Commands that are not confined, word for word as `run` has them."""
+
+    @property
+    def are_strict(self) -> bool:
+        """Whether a step shall see no more than it states, where it is confined."""
+        if self.strict_inputs == "auto":
+            return self.confine == "require"
+        return self.strict_inputs == "on"

@@ -12,7 +12,8 @@ def ready_for(
 ) -> list[Release]:
     """Return the ready releases with a content that a chain may show, newest first."""
     ready = app.ready_with(content)
-    if ready and chain == "prod" and config.build.steps:
+    strict = chain == "prod" and config.build.steps and app.server.steps.are_strict
+    if ready and strict:
         from gitdeploy.deploy.trust import is_fit
 
         return [release for release in ready if is_fit(app, release)]

@@ -18,11 +18,7 @@ __all__ = ["is_fit", "is_strict", "made_in", "may_take", "was_on_prod"]
 
 def is_strict(app: App) -> bool:
     """Return whether steps see only what they state, as the server wants it."""
-    steps = app.server.steps
-    wanted = steps.strict_inputs == "on" or (
-        steps.strict_inputs == "auto" and steps.confine == "require"
-    )
-    return wanted and means_of(app)[0] == "bubblewrap"
+    return app.server.steps.are_strict and means_of(app)[0] == "bubblewrap"
 
 
 def may_take(app: App, wanted: Wanted, donor: Release, made: Made) -> bool:
@@ -47,12 +43,12 @@ def made_in(app: App, release: Release) -> dict[str, Made]:
 
 
 def is_fit(app: App, release: Release) -> bool:
-    """Return whether prod may show a release that was built for another chain.
+    """Return whether all of a release is its commit's, and what its steps state.
 
-    Where steps are held to their inputs, none that has something of another commit's,
-    from before that was so.
+    One that was built before steps were held to that may have something of another
+    commit's. What prod has shown is fit.
     """
-    if not is_strict(app) or was_on_prod(app, release):
+    if was_on_prod(app, release):
         return True
     known = made_in(app, release)
     return all(
