@@ -2,7 +2,13 @@
 
 import pytest
 
-from gitdeploy.config import Limits, Submodules, parse_server
+from gitdeploy.config import (
+    UNBOUNDED,
+    Limits,
+    RefBounds,
+    Submodules,
+    parse_server,
+)
 from gitdeploy.errors import ConfigError
 
 
@@ -26,6 +32,12 @@ def test_a_size_is_text_or_a_number_of_bytes():
     assert config.limits.file_bytes == 512 * 2**20
     assert config.limits.total_bytes == config.limits.log_bytes == 20_000_000_000_000
     assert config.submodules == Submodules(protocols=("file",))
+
+
+def test_a_server_bounds_what_deploy_toml_says_of_refs_by_what_it_names():
+    config = parse_server(b"[refs]\nstage = ['main']", where="server.toml")
+    assert config.refs == RefBounds(stage=("main",))
+    assert parse_server(b"", where="server.toml").refs == UNBOUNDED
 
 
 SIZE = 'should be a size such as "512MiB", or a whole number of bytes'
@@ -77,9 +89,9 @@ BYTES = 'should be between 1 byte and "8388607TiB"'
         ),
         case(
             "a table of deploy.toml",
-            "[refs]\nstage = []",
-            "refs: should be one of access, limits, notify, signed, steps,"
-            " submodules, windows, got 'refs'",
+            "[checkout]\npath = '.'",
+            "checkout: should be one of access, limits, notify, refs, signed, steps,"
+            " submodules, windows, got 'checkout'",
         ),
     ],
 )

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gitdeploy.access import rights_of
-from gitdeploy.config import Refs
+from gitdeploy.config import RefBounds, Refs
 from gitdeploy.config.access import Access, Grant
 from gitdeploy.decide import (
     RESERVED,
@@ -407,11 +407,11 @@ def test_the_rule_book_has_a_rule_for_each_kind_and_change():
 
 
 @given(any_facts())
-def test_a_frozen_app_moves_no_chain(known):
-    """Whatever would move a chain is refused; all else means what it meant."""
+def test_a_frozen_app_moves_no_ref_that_deploys(known):
+    """Moved, deleted or stored over: whatever a chain goes by stays where it is."""
     frozen = decide(facts_with(known, freeze=FREEZE))
     free = decide(facts_with(known, freeze=None))
-    if isinstance(free, Deploy | RollBack):
+    if known.held_by and not isinstance(free, Refuse):
         assert frozen == Refuse("locked by ada since 2026-01-01T00:00:00Z: audit")
     else:
         assert frozen == free
@@ -422,8 +422,157 @@ def facts_with(known: Facts, **other: object) -> Facts:
     return Facts(**{**values, **other})
 
 
-def test_what_is_live_can_be_pushed_to_a_frozen_app():
-    assert decide(facts(stage, moved, head, freeze=FREEZE)) == Unchanged("dev")
+def test_what_is_live_cannot_be_pushed_to_a_frozen_app_either():
+    """Its ref would move: what is live is a commit of a ref that nobody locked."""
+    no = decide(facts(stage, moved, head, freeze=FREEZE))
+    assert no == Refuse("locked by ada since 2026-01-01T00:00:00Z: audit")
+
+
+# --- what the server knows ---------------------------------------------------------
+
+STORES = Refs(stage=(), release=(), other="store")
+ADA = rights_of(
+    "ada", "shop", [("x", Access(grant=(Grant(to=("ada",), may=("stage",)),)))]
+)
+BEN = rights_of(
+    "ben", "shop", [("x", Access(grant=(Grant(to=("ben",), may=("release",)),)))]
+)
+TAG = RefUpdate("refs/tags/v1", ONE, TWO)
+NO_TAG_FOR_ADA = "not allowed: ada lacks release (has: stage)"
+
+
+@pytest.mark.parametrize("change", Change)
+@pytest.mark.parametrize("kind", [release, stored, other])
+@pytest.mark.parametrize("last", [None, "prod"])
+def test_a_tag_takes_the_right_to_release_whatever_deploy_toml_says(kind, change, last):
+    tag = RefUpdate("refs/tags/v1", *VALUES[change])
+    content = new if kind is release and change is not deleted else None
+    known = {"update": tag, "refs": STORES, "last": last, "rights": ADA}
+    no = decide(facts(kind, change, content, **known))
+    assert isinstance(no, Refuse)
+    assert (no.reason, no.lacking) == (NO_TAG_FOR_ADA, True)
+
+
+@pytest.mark.parametrize(
+    ("known", "meaning"),
+    [
+        case(
+            "a stage branch is deleted by what it was, not by the commit it is at",
+            facts(stored, deleted, refs=STORES, last="dev", rights=ADA),
+            No("notes is staged from; a stage branch is not deleted"),
+        ),
+        case(
+            "a stage branch that nobody stages from any more can be deleted",
+            facts(stored, deleted, refs=STORES, last="dev", still_followed=False),
+            Accept("branch deleted; nothing is staged from it any more"),
+        ),
+        case(
+            "a branch that was staged from takes the right to stage",
+            facts(stored, moved, refs=STORES, last="dev", rights=BEN),
+            No("not allowed: ben lacks stage (has: release)"),
+        ),
+        case(
+            "storing over a branch that was staged from is held by the lock of dev",
+            facts(stored, moved, refs=STORES, last="dev", freeze=FREEZE),
+            No("locked by ada"),
+        ),
+        case(
+            "and by its windows",
+            facts(stored, moved, refs=STORES, last="dev", closed="dev is closed"),
+            No("dev is closed"),
+        ),
+        case(
+            "and by its signatures",
+            facts(
+                stored,
+                moved,
+                refs=STORES,
+                last="dev",
+                signed="commits",
+                unsigned="commit 2 is not signed",
+            ),
+            No("commit 2 is not signed"),
+        ),
+        case(
+            "what never deployed is held by no lock",
+            facts(stored, moved, refs=STORES, freeze=FREEZE),
+            Accept('stored; not deployed ([refs] other = "store")'),
+        ),
+        case(
+            "storing over a release tag moves it",
+            facts(stored, moved, update=TAG, refs=STORES, last="prod", rights=BEN),
+            No("tag v1 exists; a release tag is not moved", "move_tags = true"),
+        ),
+        case(
+            "a release tag is deleted by what it was: prod goes back with it",
+            facts(
+                stored,
+                deleted,
+                update=RefUpdate("refs/tags/v1", TWO, NOTHING),
+                refs=STORES,
+                last="prod",
+                live_by_this_ref=True,
+                rights=BEN,
+            ),
+            RollBack("prod", 1),
+        ),
+        case(
+            "deleting a tag that is not live is held by the lock of prod",
+            facts(release, deleted, freeze=FREEZE),
+            No("locked by ada"),
+        ),
+        case(
+            "a signed tag is not replaced by an unsigned one that is only stored",
+            facts(
+                stored,
+                moved,
+                update=TAG,
+                refs=Refs(stage=(), release=(), other="store", move_tags=True),
+                last="prod",
+                signed="tags",
+                unsigned="v1 is not signed",
+            ),
+            No("v1 is not signed"),
+        ),
+        case(
+            "a server that moves no tags wins over deploy.toml, and says so",
+            facts(release, moved, new, refs=MOVABLE, bounds=RefBounds(move_tags=False)),
+            No("(server.toml, [refs])", "release under a new tag"),
+        ),
+    ],
+)
+def test_an_existing_ref_is_what_it_was_and_what_it_is_the_stricter(known, meaning):
+    assert meaning == decide(known)
+
+
+BOUNDED = RefBounds(stage=("main",), release=("v*",), other="refuse")
+
+
+@pytest.mark.parametrize(
+    ("ref", "bounds", "kind"),
+    [
+        ("refs/heads/main", BOUNDED, stage),
+        ("refs/heads/topic", BOUNDED, other),
+        ("refs/tags/v1", BOUNDED, release),
+        ("refs/tags/beta", BOUNDED, other),
+        ("refs/notes/x", BOUNDED, other),
+        ("refs/heads/topic", RefBounds(stage=("main",)), stored),
+        ("refs/deploy/x", RefBounds(), reserved),
+    ],
+)
+def test_a_ref_deploys_where_deploy_toml_and_server_toml_let_it(ref, bounds, kind):
+    everything = Refs(stage=("*",), release=("*",), other="store")
+    assert classify(ref, everything, bounds) is kind
+
+
+def test_what_the_server_forbids_is_said_to_be_forbidden_by_the_server():
+    update = RefUpdate("refs/heads/topic", NOTHING, TWO)
+    refs = Refs(stage=("topic",))
+    no = decide(facts(other, created, update=update, refs=refs, bounds=BOUNDED))
+    assert no == Refuse(
+        "topic deploys nothing here",
+        "branches main stage; tags v* release (server.toml, [refs])",
+    )
 
 
 # --- classify -------------------------------------------------------------------

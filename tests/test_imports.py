@@ -17,8 +17,8 @@ run = "true"
 
 GATE = {
     "": "access chain door errors layout links logs model retention running states",
-    "config": "access commands confining load notify paths probing reading rules schema"
-    " server services sharing signed values windows",
+    "config": "access commands confining load notify paths probing reading refs rules"
+    " schema server services sharing signed values windows",
     "decide": "rules together words",
     "deploy": "acceptance aftermath app attempt facts flip flow judge notified placed"
     " prune push ready recover relocate report reserve showing still_wanted tidy trial"
@@ -28,7 +28,7 @@ GATE = {
     "lock": "queue",
     "repository": "configuration debris locks objects refs upkeep",
     "system": "client clock copying disk files flock git lifeline process processes"
-    " removal signals surroundings terminal",
+    " programs removal signals surroundings terminal",
 }
 """Of gitdeploy: what proc-receive imports for a push that builds nothing."""
 

@@ -9,6 +9,7 @@ from gitdeploy.config.confining import Steps
 from gitdeploy.config.load import parse, unsupported
 from gitdeploy.config.notify import Notify, Webhook
 from gitdeploy.config.probing import Answer, Check, Health
+from gitdeploy.config.refs import UNBOUNDED, RefBounds
 from gitdeploy.config.schema import (
     DEFAULTS,
     Build,
@@ -27,6 +28,7 @@ from gitdeploy.config.values import Seconds, Size
 
 __all__ = [
     "DEFAULTS",
+    "UNBOUNDED",
     "Activation",
     "Answer",
     "Build",
@@ -39,6 +41,7 @@ __all__ = [
     "Health",
     "Limits",
     "Notify",
+    "RefBounds",
     "Refs",
     "Releases",
     "Run",

@@ -4,7 +4,7 @@ Names of fields are those of TOML, with the unit added where there is one:
 `timeout` is `timeout_s` here. Rules that concern one table are checked by it.
 """
 
-from typing import Annotated, Final, Literal, TypeAlias
+from typing import Annotated, Final, Literal
 
 from msgspec import Meta, field
 
@@ -18,6 +18,7 @@ from gitdeploy.config.paths import (
 )
 from gitdeploy.config.probing import Check, Health
 from gitdeploy.config.reading import Table
+from gitdeploy.config.refs import Patterns
 from gitdeploy.config.rules import (
     placed,
     refuse_bad_names,
@@ -41,18 +42,15 @@ __all__ = [
     "Shared",
 ]
 
-_Pattern: TypeAlias = Annotated[str, Meta(min_length=1, max_length=255)]
-_Patterns: TypeAlias = Annotated[tuple[_Pattern, ...], Meta(max_length=100)]
-
 
 class Refs(Table, frozen=True, kw_only=True):
     """[refs]: which refs deploy, and what becomes of the others."""
 
-    stage: _Patterns = ("main", "master")
+    stage: Patterns = ("main", "master")
     """Patterns (fnmatch) of branches that go to the dev chain; none to 100."""
-    release: _Patterns = ("*",)
+    release: Patterns = ("*",)
     """Patterns (fnmatch) of tags that go to the prod chain; none to 100."""
-    preview: _Patterns = ()
+    preview: Patterns = ()
     """Patterns (fnmatch) of branches that get a link of their own; default none."""
     other: Literal["refuse", "store"] = "refuse"
     """What becomes of any other ref; `store` keeps it and deploys nothing."""

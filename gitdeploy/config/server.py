@@ -8,6 +8,7 @@ from gitdeploy.config.access import Access
 from gitdeploy.config.confining import Steps
 from gitdeploy.config.notify import Notify
 from gitdeploy.config.reading import Table, read
+from gitdeploy.config.refs import RefBounds
 from gitdeploy.config.sharing import Sharing
 from gitdeploy.config.signed import Signed
 from gitdeploy.config.values import Seconds, Size
@@ -78,6 +79,8 @@ class ServerConfig(Table, frozen=True, kw_only=True):
     """Where submodules may come from."""
     notify: Notify = Notify()
     """Who is told what became of a deployment."""
+    refs: RefBounds = RefBounds()
+    """How far deploy.toml may say which refs deploy."""
     windows: Windows = Windows()
     """When pushes may move a chain."""
     signed: Signed = Signed()

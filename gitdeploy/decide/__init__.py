@@ -4,7 +4,7 @@
 `together` what the updates of one push mean to each other.
 """
 
-from gitdeploy.decide.rules import CONTENT, NEEDED, RULES, decide
+from gitdeploy.decide.rules import CONTENT, NEEDED, RULES, decide, needed, withheld
 from gitdeploy.decide.together import conflicts, order
 from gitdeploy.decide.words import (
     RESERVED,
@@ -44,6 +44,8 @@ __all__ = [
     "conflicts",
     "decide",
     "describe",
+    "needed",
     "order",
     "reached",
+    "withheld",
 ]

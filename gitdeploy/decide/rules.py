@@ -22,25 +22,42 @@ from gitdeploy.decide.words import (
     RollBack,
     Unchanged,
     chain_of,
-    reached,
 )
 from gitdeploy.model import ChainName
 
-__all__ = ["CONTENT", "NEEDED", "RULES", "decide"]
+__all__ = ["CONTENT", "NEEDED", "RULES", "decide", "needed", "withheld"]
 
 Rule: TypeAlias = Callable[[Facts], Decision]
 
 
 def decide(facts: Facts) -> Decision:
     """Return what the update means. Total: every combination has an answer."""
-    decision = _objection(facts) or RULES[facts.kind, facts.change](facts)
-    if not isinstance(decision, Refuse) and (no := _forbidden(facts, decision)):
+    decision = _objection(facts) or RULES[_ruling(facts), facts.change](facts)
+    return withheld(facts, decision) or decision
+
+
+def withheld(facts: Facts, decision: Decision) -> Refuse | None:
+    """Return what keeps a decision from being carried out, by this person, now.
+
+    It is asked again when the ref is about to move: all of it may have changed.
+    """
+    if no := _forbidden(facts, decision):
         return no
-    if reached(decision) and (no := _unsigned(facts)):
-        return no
-    if isinstance(decision, Deploy | RollBack):
-        return _held(facts, decision.chain) or decision
-    return decision
+    chain = facts.held_by
+    if isinstance(decision, Refuse) or chain is None:
+        return None
+    return _unsigned(facts) or _held(facts, chain)
+
+
+def _ruling(facts: Facts) -> RefKind:
+    """Return the kind of ref whose rule answers.
+
+    A deletion brings no deploy.toml: what the ref was when it deployed has the say,
+    and not the commit that is deleted, which anybody who may stage can have put there.
+    """
+    if facts.change is Change.DELETED and facts.last:
+        return RefKind.STAGE if facts.last == "dev" else RefKind.RELEASE
+    return facts.kind
 
 
 # --- the rules ------------------------------------------------------------------
@@ -56,12 +73,15 @@ def _by_content(facts: Facts) -> Decision:
 
 
 def _moved_tag(facts: Facts) -> Decision:
-    if facts.refs.move_tags:
-        return _by_content(facts)
-    return Refuse(
-        f"tag {facts.update.short} exists; a release tag is not moved",
-        hint="release under a new tag, or set  [refs] move_tags = true",
-    )
+    return _by_content(facts) if facts.tags_move else _not_moved(facts)
+
+
+def _not_moved(facts: Facts) -> Refuse:
+    no = f"tag {facts.update.short} exists; a release tag is not moved"
+    if not facts.bounds.move_tags:
+        return Refuse(f"{no} (server.toml, [refs])", hint="release under a new tag")
+    or_set = "or set  [refs] move_tags = true  in deploy.toml"
+    return Refuse(no, hint=f"release under a new tag, {or_set}")
 
 
 def _deleted_tag(facts: Facts) -> Decision:
@@ -80,21 +100,29 @@ def _deleted_stage_branch(facts: Facts) -> Decision:
         return Accept("branch deleted; nothing is staged from it any more")
     return Refuse(
         f"{facts.update.short} is staged from; a stage branch is not deleted",
-        hint="take it out of  [refs] stage  first, and push that",
+        hint="take it out of  [refs] stage  of deploy.toml first, and push that",
     )
 
 
-def _stored(_facts: Facts) -> Decision:
+def _stored(facts: Facts) -> Decision:
+    was_released = facts.last == "prod" and facts.change is Change.MOVED
+    if was_released and not facts.tags_move:
+        return _not_moved(facts)
+    if facts.bounded:
+        return Accept("stored; not deployed (server.toml, [refs])")
     return Accept('stored; not deployed ([refs] other = "store")')
 
 
 def _nobody_follows(facts: Facts) -> Decision:
-    stage, release = facts.refs.stage, facts.refs.release
+    where, refs = ("server.toml" if facts.bounded else "deploy.toml"), facts.refs
+    stage, release = refs.stage, refs.release
+    if facts.bounded:
+        stage, release = facts.bounds.stage, facts.bounds.release
     follows = [f"branches {', '.join(stage)} stage"] if stage else []
     follows += [f"tags {', '.join(release)} release"] if release else []
     return Refuse(
         f"{facts.update.short} deploys nothing here",
-        hint=f"{'; '.join(follows) or 'no ref deploys'} (deploy.toml, [refs])",
+        hint=f"{'; '.join(follows) or 'no ref deploys'} ({where}, [refs])",
     )
 
 
@@ -136,7 +164,7 @@ NEEDED: Final[Mapping[RefKind, tuple[Action, ...]]] = {
     RefKind.OTHER: (),
     RefKind.RESERVED: (),
 }
-"""The rights of which a push of such a ref takes one; a roll back: or `rollback`."""
+"""The right that a push of such a branch takes; a tag always takes `release`."""
 
 _ASK: Final = "ask whoever keeps this server (gitdeploy access grant)"
 _ASK_DOCTOR: Final = "ask whoever keeps this server (gitdeploy doctor)"
@@ -176,14 +204,33 @@ def _objection(facts: Facts) -> Refuse | None:
 
 
 def _forbidden(facts: Facts, decision: Decision) -> Refuse | None:
-    """Refuse what the pusher has no right to; any of the rights it takes is enough."""
-    actions = list(NEEDED[facts.kind])
-    if isinstance(decision, RollBack):
-        actions.append("rollback")
-    answers = [answer(facts.rights, action, facts.update.ref) for action in actions]
-    if any(one.allowed for one in answers):
+    """Refuse what the pusher lacks a right to; for a roll back `rollback` is enough."""
+    ref, rights = facts.update.ref, facts.rights
+    if isinstance(decision, RollBack) and answer(rights, "rollback", ref).allowed:
         return None
-    return Refuse(f"not allowed: {answers[0].why}", hint=_ASK)
+    for action in needed(ref, facts.kind, facts.last):
+        found = answer(rights, action, ref)
+        if not found.allowed:
+            return Refuse(f"not allowed: {found.why}", hint=_ASK, lacking=True)
+    return None
+
+
+def needed(
+    ref: str, kind: RefKind, last: ChainName | None = None
+) -> tuple[Action, ...]:
+    """Return the rights that a push of a ref takes, each of them.
+
+    Args:
+        ref: Its full name.
+        kind: What deploy.toml makes of it.
+        last: The chain that it last deployed to; None: it never did.
+    """
+    if kind is RefKind.RESERVED:
+        return ()
+    if ref.startswith("refs/tags/"):  # whatever deploy.toml says: the pusher wrote it
+        return ("release",)
+    before = ("stage",) if last == "dev" and kind is not RefKind.STAGE else ()
+    return (*NEEDED[kind], *before)
 
 
 def _unsigned(facts: Facts) -> Refuse | None:
@@ -211,4 +258,6 @@ def _held(facts: Facts, chain: ChainName) -> Refuse | None:
     if not facts.override:
         return Refuse(why)
     overriding = answer(facts.rights, "override", facts.update.ref)
-    return None if overriding.allowed else Refuse(f"not allowed: {overriding.why}")
+    if overriding.allowed:
+        return None
+    return Refuse(f"not allowed: {overriding.why}", lacking=True)

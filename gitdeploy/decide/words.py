@@ -1,5 +1,6 @@
 """The words of the rule book: facts, decisions, and what kinds of refs there are."""
 
+from collections.abc import Iterable
 from enum import Enum
 from fnmatch import fnmatchcase
 from typing import Final, TypeAlias
@@ -7,7 +8,7 @@ from typing import Final, TypeAlias
 from msgspec import Struct
 
 from gitdeploy.access import EVERYTHING, Rights
-from gitdeploy.config import Refs
+from gitdeploy.config import UNBOUNDED, RefBounds, Refs
 from gitdeploy.config.signed import Wanted
 from gitdeploy.model import ChainName, Freeze, RefUpdate
 
@@ -34,7 +35,7 @@ RESERVED: Final = "refs/deploy/"
 
 
 class RefKind(Enum):
-    """What deploy.toml makes of a ref."""
+    """What deploy.toml makes of a ref, as far as the server lets it."""
 
     STAGE = "stage branch"
     RELEASE = "release tag"
@@ -94,10 +95,12 @@ class Refuse(Struct, frozen=True):
     Attributes:
         reason: One line, fit for git's status line.
         hint: The command or edit that helps; empty where there is none.
+        lacking: Whether it is for want of a right: others could push it.
     """
 
     reason: str
     hint: str = ""
+    lacking: bool = False
 
 
 Decision: TypeAlias = Deploy | RollBack | Unchanged | Accept | Refuse
@@ -116,6 +119,10 @@ class Facts(Struct, frozen=True):
     """None for a deletion and for refs that do not deploy."""
     refs: Refs
     """The section of deploy.toml at the pushed commit."""
+    bounds: RefBounds = UNBOUNDED
+    """How far the server lets deploy.toml decide."""
+    last: ChainName | None = None
+    """The chain that the ref last deployed to; None: it never did."""
     position: int | None = None
     """Where the content stands in its chain, where it is HEAD or DEEPER."""
     live_by_this_ref: bool = False
@@ -141,6 +148,25 @@ class Facts(Struct, frozen=True):
     """Whether another signature could hold; not where the server lacks the keys."""
 
     @property
+    def held_by(self) -> ChainName | None:
+        """The chain whose lock, windows and signatures hold every change of the ref.
+
+        What it once deployed to counts as much as what deploy.toml makes of it now.
+        """
+        return chain_of(self.kind) or self.last
+
+    @property
+    def tags_move(self) -> bool:
+        """Whether a release tag may be moved: both files have to allow it."""
+        return self.refs.move_tags and self.bounds.move_tags
+
+    @property
+    def bounded(self) -> bool:
+        """Whether server.toml forbids what deploy.toml makes of the ref."""
+        ref, refs = self.update.ref, self.refs
+        return classify(ref, refs) is not classify(ref, refs, self.bounds)
+
+    @property
     def change(self) -> Change:
         """What the push does to the ref."""
         if self.update.deletes:
@@ -148,19 +174,30 @@ class Facts(Struct, frozen=True):
         return Change.CREATED if self.update.creates else Change.MOVED
 
 
-def classify(ref: str, refs: Refs) -> RefKind:
-    """Return what `refs`, the section of deploy.toml, makes of a full ref name."""
+def classify(ref: str, refs: Refs, bounds: RefBounds = UNBOUNDED) -> RefKind:
+    """Return what a full ref name is.
+
+    Args:
+        ref: The name.
+        refs: What deploy.toml says.
+        bounds: What the server allows of that: a ref deploys where both let it.
+    """
     if f"{ref}/".startswith(RESERVED):
         return RefKind.RESERVED
-    for prefix, patterns, kind in (
-        ("refs/heads/", refs.stage, RefKind.STAGE),
-        ("refs/tags/", refs.release, RefKind.RELEASE),
-        ("refs/heads/", refs.preview, RefKind.PREVIEW),
+    for prefix, patterns, allowed, kind in (
+        ("refs/heads/", refs.stage, bounds.stage, RefKind.STAGE),
+        ("refs/tags/", refs.release, bounds.release, RefKind.RELEASE),
+        ("refs/heads/", refs.preview, bounds.preview, RefKind.PREVIEW),
     ):
         name = ref.removeprefix(prefix)
-        if name != ref and any(fnmatchcase(name, pattern) for pattern in patterns):
+        if name != ref and _fits(name, patterns) and _fits(name, allowed):
             return kind
-    return RefKind.STORED if refs.other == "store" else RefKind.OTHER
+    stored = refs.other == bounds.other == "store"
+    return RefKind.STORED if stored else RefKind.OTHER
+
+
+def _fits(name: str, patterns: Iterable[str]) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
 def chain_of(kind: RefKind) -> ChainName | None:

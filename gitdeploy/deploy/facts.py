@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Final
 from msgspec import Struct
 from msgspec.structs import replace
 
-from gitdeploy.config import DEFAULTS, Config, parse, unsupported
+from gitdeploy.config import (
+    DEFAULTS,
+    UNBOUNDED,
+    Config,
+    RefBounds,
+    parse,
+    unsupported,
+)
 from gitdeploy.decide import Content, Facts, RefKind, Refuse, chain_of, classify
 from gitdeploy.deploy.app import App
 from gitdeploy.deploy.ready import ready_for
@@ -43,11 +50,13 @@ class Source(Struct, frozen=True):
     """Why the commit cannot be deployed, found while reading it."""
     subject: str = ""
     """Of the commit's message, as it stands; not fit for a terminal yet."""
+    bounds: RefBounds = UNBOUNDED
+    """How far the server lets deploy.toml say what the ref is."""
 
     @property
     def kind(self) -> RefKind:
-        """What deploy.toml makes of the ref."""
-        return classify(self.update.ref, self.config.refs)
+        """What deploy.toml makes of the ref, as far as the server lets it."""
+        return classify(self.update.ref, self.config.refs, self.bounds)
 
     @property
     def chain(self) -> ChainName | None:
@@ -60,10 +69,12 @@ def read_sources(app: App, updates: Sequence[RefUpdate]) -> list[Source]:
     ids = {_looked_at(update) for update in updates}
     pushed = app.repository.pushed(sorted(ids))
     contents = app.repository.contents(sorted(_to_read(pushed.values())))
-    return [
+    bounds = app.server.refs
+    found = (
         _source(app.repository, update, pushed[_looked_at(update)], contents)
         for update in updates
-    ]
+    )
+    return [replace(source, bounds=bounds) for source in found]
 
 
 def read_source(app: App, ref: str, commit: str) -> Source:
@@ -74,27 +85,30 @@ def read_source(app: App, ref: str, commit: str) -> Source:
 
 def gather(app: App, source: Source, *, rebuild: bool = False) -> Facts:
     """Return all that the rule book may know; true as long as the lock is held."""
-    update = source.update
+    update, bounds = source.update, app.server.refs
+    followed = not update.deletes or _still_followed(app, source)
     facts = Facts(
         update=update,
-        kind=source.kind,
+        kind=classify(update.ref, source.config.refs, bounds),
         object_type=source.object_type,
         commit=source.commit,
         content=None,
         refs=source.config.refs,
+        bounds=bounds,
+        last=app.ledger.deployments.last_chain(update.ref),
         rebuild=rebuild,
         freeze=app.ledger.freeze,
         rights=app.rights,
-        still_followed=not update.deletes or _still_followed(app, source),
+        still_followed=followed,
     )
-    return _on_chain(app, source, source.chain, facts) if source.chain else facts
+    return _on_chain(app, source, facts.held_by, facts) if facts.held_by else facts
 
 
 def _on_chain(app: App, source: Source, name: ChainName, facts: Facts) -> Facts:
-    """Return facts with what is known of the chain that an update would move."""
+    """Return facts with what is known of the chain that holds an update."""
     chain = app.ledger.chains.read(name)
     content = position = None
-    if source.tree:
+    if source.tree and chain_of(facts.kind):
         there = ready_for(app, content_id(source, name), source.config, name)
         ready = {release.number for release in there}
         position = chain.position_of(ready)
@@ -152,12 +166,12 @@ def content_id(source: Source, chain: ChainName) -> str:
 
 
 def _still_followed(app: App, source: Source) -> bool:
-    """Return whether deploy.toml of what is staged makes the same of the ref."""
+    """Return whether deploy.toml of what is staged still has the ref stage."""
     head = app.ledger.chains.read("dev").head
     if head is None or head.commit is None:
         return True
     staged = read_source(app, source.update.ref, head.commit)
-    return staged.kind is source.kind
+    return staged.kind is RefKind.STAGE
 
 
 def _looked_at(update: RefUpdate) -> str:

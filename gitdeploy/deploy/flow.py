@@ -109,7 +109,7 @@ class Flow:
             wording.action(source.kind, decision),
             by=app.by,
             key=app.key,
-            overrode=self._overridden(decision),
+            overrode=self._overridden(source, decision),
             signer=self._signer(source, decision),
             started=clock.now(),
             chain=reached(decision),
@@ -122,9 +122,9 @@ class Flow:
             attempt.end("refused", decision.reason, decision.hint)
         return attempt
 
-    def _overridden(self, decision: Decision) -> str | None:
+    def _overridden(self, source: Source, decision: Decision) -> str | None:
         """Return what would hold an update if its pusher did not override it."""
-        freeze, chain = self._app.ledger.freeze, reached(decision)
+        freeze, chain = self._app.ledger.freeze, reached(decision) or source.chain
         if chain is None or "override" not in self._push.options:
             return None
         if freeze and freeze.holds(chain):

@@ -50,6 +50,10 @@ _LATEST_TO: Final = f"""
 SELECT id, old, {_REF_MOVED} AS accepted FROM deployment
 WHERE ref = ? AND new = ? AND state = 'ended' AND id < ? ORDER BY id DESC LIMIT 1
 """  # noqa: S608 - ours
+_LAST_CHAIN: Final = f"""
+SELECT chain FROM deployment
+WHERE ref = ? AND chain IS NOT NULL AND {_REF_MOVED} ORDER BY id DESC LIMIT 1
+"""  # noqa: S608 - ours
 _CERTIFY: Final = f"""
 UPDATE deployment SET certificate = ? WHERE id = (
     SELECT id FROM deployment
@@ -219,6 +223,11 @@ class Deployments:
         """Return the latest event of a ref, whatever came of it."""
         found = self._select("WHERE ref = ? ORDER BY id DESC LIMIT 1", ref)
         return found[0] if found else None
+
+    def last_chain(self, ref: str) -> ChainName | None:
+        """Return the chain that a ref last deployed to; None: it never did."""
+        row = self._database.row(_LAST_CHAIN, ref)
+        return None if row is None else row["chain"]
 
     def latest_about(self, release: int) -> Deployment | None:
         """Return the latest event with a verdict that was about a release."""

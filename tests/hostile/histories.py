@@ -24,7 +24,7 @@ from support.git import REMOTE, Work
 from support.ordinary import give, ordinary_user
 
 from gitdeploy.system import processes
-from hostile.moves import script
+from hostile.moves import Hand
 
 CANARY: Final = "canary-4711-of-the-blog"
 LIMIT_S: Final = 5
@@ -180,10 +180,11 @@ def play(first: World, seed: int) -> str:
     random_ = random.Random(seed)
     with copied(first) as world:
         before = outside(world)
-        said = [_hostile(world, random_, 1), _hostile(world, random_, 2)]
+        hand = Hand(random_, str(world.root), f"{world.path}/home")
+        said = [_hostile(world, random_, hand) for _ in range(2)]
         released, bytes_ = _honest(world, random_)
         said.append(released)
-        said.append(_hostile(world, random_, 3))
+        said.append(_hostile(world, random_, hand))
         if released and bytes_ != served(world):
             raise Broken(f"seed {seed}: prod changed after it was released")
         if outside(world) != before:
@@ -194,7 +195,7 @@ def play(first: World, seed: int) -> str:
         return "".join("+" if one else "-" for one in said)
 
 
-def _hostile(world: World, random_: random.Random, number: int) -> bool:
+def _hostile(world: World, random_: random.Random, hand: Hand) -> bool:
     kinds = random_.sample([*KINDS], random_.randint(1, 2))
     places = {"root": str(world.root)}
     toml = f"[build]\ntimeout = '{LIMIT_S}s'\n"
@@ -204,10 +205,10 @@ def _hostile(world: World, random_: random.Random, number: int) -> bool:
     toml += HONEST.replace('outputs = ["out"]', _reused(random_))
     toml += "".join(KINDS[kind] for kind in kinds)
     source = random_.choice(["one\n", "two\n"])
-    evil = script(random_, str(world.root), f"{world.path}/home")
     files = {"src": source, "page": "page\n", "public/up/kept": "kept\n"}
     files |= {"storage/kept": "kept\n", "a/pre-receive": "#!/bin/sh\nexit 1\n"}
-    world.commit(f"hostile {number}", **{**files, "deploy.toml": toml, "evil": evil})
+    files |= {"deploy.toml": toml, "evil": hand.script()}
+    world.commit("hostile", **files)
     return _pushed(world, "main")
 
 

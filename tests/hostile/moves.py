@@ -9,61 +9,38 @@ from typing import Final
 PLACES: Final = (
     '"$GITDEPLOY_RELEASE_DIR"',
     '"$GITDEPLOY_RELEASE_DIR/public"',
-    '"$GITDEPLOY_RELEASE_DIR/storage"',
     '"$GITDEPLOY_RELEASE_DIR/out"',
     '"$GITDEPLOY_SHARED_DIR"',
     '"$GITDEPLOY_SHARED_DIR/storage"',
-    '"$GITDEPLOY_SHARED_DIR/storage/a/b"',
     '"$HOME"',
-    '"$HOME/bin"',
     '"${GITDEPLOY_PREVIOUS_DIR:-.}"',
     "/tmp",  # noqa: S108 - of the box
 )
-"""Where: the release, what is shared, what a step makes, the cache, the one before."""
+"""Where: the release, what a step makes, what is shared, the cache, the one before."""
 
 TARGETS: Final = (
     "{root}/blog/shared",
     "{root}/blog/shared/.env",
     "{root}/blog.git/hooks",
     "{root}/shop.git/hooks",
-    "{root}/shop/ledger.db",
-    "{root}/shop/server.toml",
     "{root}/shop/releases",
-    "{root}/shop/shared",
-    "{root}/www/shop",
+    "{root}/www",
     "{home}",
     "{home}/.ssh",
-    "{home}/.bash_profile",
-    "../../../blog/shared/.env",
-    "../../../../blog.git",
+    "../../../blog/shared",
     "/etc",
-    "/etc/passwd",
     "/dev/zero",
     "/proc/self/root",
-    "/",
     "..",
-    ".",
     "page",
     "nowhere",
 )
 
-TELLING: Final = ("a", "dev", "prod", "storage", ".env", "page", "public", "out")
+NAMES: Final = ("a", "dev", "prod", "storage", ".env", "page", "public", "out")
 """Names that mean something to somebody."""
 
-_RUINED: Final = 0.1
-
 ODD: Final = (
-    *(
-        "x",
-        "built",
-        "-rf",
-        "new\nline",
-        "\udc80\udcff",
-        "\x1b[2J",
-        "sp ace",
-        "'quoted'",
-        "$(id)",
-    ),
+    *("x", "built", "-rf", "new\nline", "\udc80\udcff", "\x1b[2J", "sp ace", "$(id)"),
     *("..env.new", ".gitdeploy.new", ".gitdeploy-outputs", ".gitdeploy-checkout"),
     *(".git", "deploy.toml", "a/b/c", "index.php", ".removing-0", ".sharing-1"),
 )
@@ -119,21 +96,41 @@ RUINS: Final = {
 """Moves after which a script does nothing more, or has nothing left to do it to."""
 
 
-def script(random_: random.Random, root: str, home: str) -> str:
-    """Return a step's text: some moves, none of which stops the others."""
-    words = {"root": root, "home": home}
+LINKS: Final = ("a link", "a link in place of a folder", "a hard link")
+"""Moves that are tried more often than the others."""
 
-    def move(text: str) -> str:
-        place, target = random_.choice(PLACES), random_.choice(TARGETS)
-        name = random_.choice(random_.choice([TELLING, ODD]))
-        there, target = f"{place}/{_quoted(name)}", target.format(**words)
-        return text.format(place=place, there=there, target=target)
+_RUINED: Final = 0.1
+_ODD: Final = 0.3
 
-    texts = random_.choices([*MOVES.values(), PROGRAMS], k=random_.randint(5, 40))
-    if random_.random() < _RUINED:
-        texts.append(random_.choice([*RUINS.values()]))
-    lines = (f"( {move(text)} ) 2>/dev/null || true" for text in texts)
-    return "\n".join(["set +e", *lines, "true", ""])
+
+class Hand:
+    """The few places, names and targets that one history has to do with.
+
+    With all of them in each move, two that belong together would hardly ever meet.
+    """
+
+    def __init__(self, random_: random.Random, root: str, home: str) -> None:
+        self._random = random_
+        self._places = random_.sample(PLACES, 3)
+        self._names = random_.sample(NAMES, 3)
+        few = random_.sample(TARGETS, 3)
+        self._targets = [target.format(root=root, home=home) for target in few]
+
+    def script(self) -> str:
+        """Return a step's text: some moves, none of which stops the others."""
+        often = [MOVES[name] for name in LINKS] * 5 + [PROGRAMS]
+        size = self._random.randint(5, 40)
+        texts = self._random.choices([*MOVES.values(), *often], k=size)
+        if self._random.random() < _RUINED:
+            texts.append(self._random.choice([*RUINS.values()]))
+        lines = (f"( {self._move(text)} ) 2>/dev/null || true" for text in texts)
+        return "\n".join(["set +e", *lines, "true", ""])
+
+    def _move(self, text: str) -> str:
+        choice = self._random.choice
+        name = choice(ODD if self._random.random() < _ODD else self._names)
+        place, target = choice(self._places), choice(self._targets)
+        return text.format(place=place, there=f"{place}/{_quoted(name)}", target=target)
 
 
 def _quoted(name: str) -> str:
