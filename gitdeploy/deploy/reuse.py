@@ -152,6 +152,10 @@ class Reuse:
             return
         self._remember(step, key, made, self._release)
 
+    def trusts(self, key: str) -> bool:
+        """Return whether what a step made, or was taken, may go to any release."""
+        return self._made[key].trusted
+
     def _set_apart(self, step: Step, made: Made) -> None:
         outputs.own(made, step.outputs, self._directory)
         entries = outputs.look(self._directory, step.outputs)
