@@ -170,8 +170,11 @@ def _copy_link(theirs: Folders, ours: Folders, path: bytes, _seen: Seen) -> byte
     return target
 
 
-def _link_file(theirs: Folders, ours: Folders, path: bytes, _seen: Seen) -> bytes:
+def _link_file(theirs: Folders, ours: Folders, path: bytes, seen: Seen) -> bytes:
     _link(theirs, path, ours, path)
+    name, folder = ours.at(path)
+    if os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode != seen.mode:
+        raise SystemFailed(f"{os.fsdecode(path)} was changed there")
     return digest_of(ours, path)
 
 
