@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from gitdeploy.chain import Chain
 from gitdeploy.config import Activation, Health
+from gitdeploy.config.places import Reach
 from gitdeploy.deploy.app import App
 from gitdeploy.deploy.attempt import Wanted
 from gitdeploy.deploy.flip import shows_a_page
@@ -18,14 +19,16 @@ from gitdeploy.deploy.report import Report
 from gitdeploy.deploy.workplace import workplace
 from gitdeploy.errors import ReleaseFailed, StepFailed, Unhealthy
 from gitdeploy.model import Release
-from gitdeploy.probe import ask_until_healthy
+from gitdeploy.probe import ask_until_healthy, why_not_asked
 from gitdeploy.steps import Mask, Workplace, run_step
 from gitdeploy.system.clock import Stopwatch
 
 __all__ = ["activate", "deactivate"]
 
 
-def activate(app: App, release: Release, wanted: Wanted, report: Report) -> None:
+def activate(
+    app: App, release: Release, wanted: Wanted, report: Report, *, is_new: bool
+) -> None:
     """Run the `[[activate]]` commands of what is live, its services, ask its health.
 
     Args:
@@ -33,6 +36,8 @@ def activate(app: App, release: Release, wanted: Wanted, report: Report) -> None
         release: The head of the chain, which the links show.
         wanted: What it was made of, and the chain.
         report: Tells the pusher.
+        is_new: Whether it was not live before; what was, goes on without its health
+            where server.toml does not let that be asked any more.
 
     Raises:
         StepFailed: A command did not succeed; the later ones did not run.
@@ -54,11 +59,13 @@ def activate(app: App, release: Release, wanted: Wanted, report: Report) -> None
             from gitdeploy.deploy.services import restart_services
 
             restart_services(app, wanted, report)
-        health = config.health_for(chain)
+        health, reach = config.health_for(chain), app.server.reach
         if health and shows_a_page(app, chain):
             report.line("health", "not asked: maintenance is on")
+        elif health and not is_new and (why := why_not_asked(health.url, reach)[0]):
+            report.line("health", f"not asked: {why}")
         elif health:
-            _see_healthy(health, place.mask, report)
+            _see_healthy(health, place.mask, report, reach)
 
 
 def deactivate(
@@ -123,9 +130,9 @@ def _run(step: Activation, place: Workplace, limit_s: float, report: Report) -> 
     report.end(seconds)
 
 
-def _see_healthy(health: Health, mask: Mask, report: Report) -> None:
+def _see_healthy(health: Health, mask: Mask, report: Report, reach: Reach) -> None:
     watch = Stopwatch()
-    heard = ask_until_healthy(health, stop=lambda: False)
+    heard = ask_until_healthy(health, stop=lambda: False, reach=reach)
     if not heard.right:
         raise Unhealthy(f"health: {health.url}: {mask(heard.words)}")
     report.line("health", f"{health.url}  {heard.words}", watch.seconds)

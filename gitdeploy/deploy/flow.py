@@ -151,7 +151,7 @@ class Flow:
             check_still_wanted(self._app, attempt.source.config, self._report)
             if chain := reached(attempt.decision):
                 check_links(self._app, chain)
-                self._check_allowed(attempt.source)
+                self._check_allowed(attempt)
             self._find_release(attempt, alone=alone)
             self._intend(attempt)
         except Superseded as error:
@@ -168,8 +168,13 @@ class Flow:
             if error.release:
                 attempt.release = self._app.ledger.releases.get(error.release)
 
-    def _check_allowed(self, source: Source) -> None:
-        """Prepare nothing whose commands the server would not run as they are."""
+    def _check_allowed(self, attempt: Attempt) -> None:
+        """Prepare nothing that asks more than the server would do."""
+        source = attempt.source
+        if isinstance(attempt.decision, Deploy) and source.config.asks_the_server:
+            from gitdeploy.deploy.permitted import check_permitted
+
+            check_permitted(self._app, source.config, source.commit)
         if self._app.server.restrains_commands:
             from gitdeploy.deploy.confining import check_allowed
 

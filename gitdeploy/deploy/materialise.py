@@ -165,7 +165,7 @@ def _mount_submodules(
             submodule.commit,
             modules=app.layout.modules,
             git_in=lambda place: Git(place, app.surroundings),
-            protocols=app.server.submodules.protocols,
+            sources=app.server.submodules,
         )
         so_far = _mount(app, mirror, submodule, directory, so_far)
     return so_far

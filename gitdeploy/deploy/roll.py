@@ -116,6 +116,7 @@ def release_staged(app: App, report: Report) -> Outcome:
     release = app.ledger.releases.get(staged.release)
     if release.commit:
         source = read_source(app, staged.ref or NO_REF, release.commit)
+        _check_permitted(app, source)
         release = _fit_for_prod(app, release, source, report)
     entry = Entry(release.number, staged.commit, None, clock.now())
     return _put(app, "prod", "release", entry, report)
@@ -154,6 +155,7 @@ def redeploy(app: App, name: ChainName, report: Report) -> Outcome:
         raise NothingThere(f"{name} shows no commit that could be deployed again")
     _check_signed(app, name, head, promotes=False)
     source = read_source(app, head.ref or NO_REF, head.commit)
+    _check_permitted(app, source)
     report.title(app.name, name, head.commit[:7])
     release = _prepared(app, "redeploy", source, name, report, anew=True)
     entry = Entry(release.number, head.commit, head.ref, clock.now())
@@ -166,6 +168,14 @@ def _check_signed(app: App, name: ChainName, entry: Entry, *, promotes: bool) ->
         from gitdeploy.deploy.signing import check_signed
 
         check_signed(app, name, entry, promotes=promotes)
+
+
+def _check_permitted(app: App, source: Source) -> None:
+    """Let no verb bring what asks more than the server would do."""
+    if source.config.asks_the_server:
+        from gitdeploy.deploy.permitted import check_permitted
+
+        check_permitted(app, source.config, source.commit)
 
 
 def _fit_for_prod(

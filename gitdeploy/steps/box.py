@@ -75,7 +75,9 @@ class Box(Struct, frozen=True):
             unprivileged: Whether it shall not write into read-only files, as root.
         """
         return [
-            *_confined(network=self.network, unprivileged=unprivileged),
+            *_confined(
+                network=self.network, shut=_found_out()[1], unprivileged=unprivileged
+            ),
             *("--bind", str(tmp), _TMP, "--symlink", "../tmp", "/var/tmp"),  # noqa: S108
             *self._places(),
             *("--chdir", str(directory), "--"),
@@ -102,26 +104,40 @@ class Box(Struct, frozen=True):
         return path
 
 
-@cache
 def why_no_box() -> str:
     """Return why commands cannot be confined here, by trying; empty: they can."""
+    return _found_out()[0]
+
+
+@cache
+def _found_out() -> tuple[str, bool]:
+    """Return why there is no box, and whether one can shut user namespaces off.
+
+    In one of its own a command has all capabilities, and reaches far more of the
+    kernel. bwrap before 0.8 cannot help it; for root, who needs none, it does not.
+    """
     if found("bwrap") is None:
-        return "bubblewrap is not installed"
-    try:
-        argv = [*_confined(network=False), "--", "/bin/true"]
-        process.run(argv, env=BARE, timeout_s=_TRIAL_S)
-    except SystemFailed as error:
-        return f"bubblewrap does not work here: {error.message}"
-    return ""
+        return "bubblewrap is not installed", False
+    why = ""
+    for shut in (True, False) if os.geteuid() else (False,):
+        try:
+            argv = [*_confined(network=False, shut=shut), "--", "/bin/true"]
+            process.run(argv, env=BARE, timeout_s=_TRIAL_S)
+        except SystemFailed as error:
+            why = f"bubblewrap does not work here: {error.message}"
+        else:
+            return "", shut
+    return why, False
 
 
-def _confined(*, network: bool, unprivileged: bool = False) -> list[str]:
+def _confined(*, network: bool, shut: bool, unprivileged: bool = False) -> list[str]:
     bwrap = found("bwrap")
     assert bwrap is not None
     unshared = [*_NAMESPACES, *(() if network else ("net",))]
     return [
         bwrap,
         *(f"--unshare-{name}" for name in unshared),
+        *(["--disable-userns"] if shut else []),
         "--die-with-parent",
         *_rights(() if unprivileged else _OVER_FILES),
         *_system(),
