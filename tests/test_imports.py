@@ -17,10 +17,8 @@ run = "true"
 
 GATE = {
     "": "access chain door errors layout links logs model retention running states",
-    "config": "access commands confining load notify paths probing reading refs rules"
-    " schema server services sharing signed values windows",
     "config": "access addresses commands confining load notify paths places probing"
-    " reading refs rules schema server services signed values windows",
+    " reading refs rules schema server services sharing signed values windows",
     "decide": "rules together words",
     "deploy": "acceptance aftermath app attempt facts flip flow judge notified placed"
     " prune push ready recover relocate report reserve showing still_wanted tidy trial"
