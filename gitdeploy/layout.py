@@ -104,6 +104,11 @@ class Layout(Struct, frozen=True):
         return self.releases / ".verify"
 
     @property
+    def alone(self) -> Path:
+        """What a step sees as its release, with its inputs alone; gone afterwards."""
+        return self.releases / ".inputs"
+
+    @property
     def ledger(self) -> Path:
         """The SQLite file."""
         return self.home / "ledger.db"

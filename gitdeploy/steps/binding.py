@@ -18,12 +18,12 @@ from gitdeploy.system.below import open_beneath
 from gitdeploy.system.programs import program
 from gitdeploy.system.surroundings import BARE
 
-__all__ = ["Bindings", "Shown", "bindings"]
+__all__ = ["Bindings", "Kind", "Shown", "bindings"]
 
 Shown: TypeAlias = Path | Ground
 """What a box shows: a place that the server names, or one that others write to."""
 
-_Kind: TypeAlias = Literal["--bind", "--ro-bind"]
+Kind: TypeAlias = Literal["--bind", "--ro-bind"]
 
 _PATIENCE_S: Final = 5.0
 
@@ -46,8 +46,13 @@ class Bindings:
         self._stack = stack
         self.fds: list[int] = []
 
-    def words(self, kind: _Kind, place: Shown) -> Iterator[str]:
+    def words(self, kind: Kind, place: Shown, at: Path | None = None) -> Iterator[str]:
         """Yield what mounts a place; nothing where it is not there.
+
+        Args:
+            kind: Whether it may be written to.
+            place: What is mounted.
+            at: Where; None: where it is.
 
         Raises:
             SystemFailed: It is a link by now, or behind one, where others write.
@@ -65,9 +70,9 @@ class Bindings:
         self._stack.callback(os.close, fd)
         if _takes_descriptors():
             self.fds.append(fd)
-            yield from (f"{kind}-fd", str(fd), str(place))
+            yield from (f"{kind}-fd", str(fd), str(at or place))
         else:
-            yield from (kind, str(place), str(place))
+            yield from (kind, str(place), str(at or place))
 
 
 def _opened(place: Shown) -> int:

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from gitdeploy.errors import SystemFailed
 from gitdeploy.ground import Ground
-from gitdeploy.steps.binding import Bindings, Shown
+from gitdeploy.steps.binding import Bindings, Kind, Shown
 from gitdeploy.system import process
 from gitdeploy.system.programs import found
 from gitdeploy.system.surroundings import BARE
@@ -65,6 +65,8 @@ class Box(Struct, frozen=True):
     """Whether it is the network of the machine; else there is none."""
     looks: bool = False
     """Whether HOME is only read, too."""
+    stands_in: tuple[Path, Path] | None = None
+    """A directory, and the place that it is shown at instead of what is there."""
 
     def also(self, *writable: Path) -> "Box":
         """Return a box in which more may be written to, for as long as it runs."""
@@ -117,12 +119,17 @@ class Box(Struct, frozen=True):
         for path in sorted({*self.hidden, *shown}):
             if path not in shown:
                 yield from ("--tmpfs", str(path))
-            elif shown[path] in writable:
-                yield from opened.words("--bind", shown[path])
-            else:
-                yield from opened.words("--ro-bind", shown[path])
+                continue
+            kind: Kind = "--bind" if shown[path] in writable else "--ro-bind"
+            yield from opened.words(kind, self._shown_at(shown[path]), path)
         for link, target in self.links:
             yield from ("--symlink", target, str(link))
+
+    def _shown_at(self, place: Shown) -> Shown:
+        """Return what is mounted at a place."""
+        if self.stands_in and self.stands_in[1] == place:
+            return self.stands_in[0]
+        return place
 
     def _memory(self, tmp: Path) -> Iterator[str]:
         """Yield what lets no memory be written to but as much as /dev/shm holds.
@@ -134,7 +141,8 @@ class Box(Struct, frozen=True):
             yield from ("--perms", "1777", *size, "--tmpfs", _SHM)
         else:
             yield from ("--bind", str(tmp), _SHM)
-        shown = {*self.readable, *self.writable, self.home}
+        places = (*self.readable, *self.writable, self.home)
+        shown = {Path(str(place)) for place in places}
         for path in (*(set(self.hidden) - shown), *_OF_MEMORY):
             yield from ("--remount-ro", str(path))
 
