@@ -17,8 +17,8 @@ run = "true"
 
 GATE = {
     "": "access chain door errors layout links logs model retention running states",
-    "config": "access commands confining load notify paths probing reading refs rules"
-    " schema server services signed values windows",
+    "config": "access commands confining declared load notify paths probing reading"
+    " refs rules schema server services sharing signed values windows",
     "decide": "rules together words",
     "deploy": "acceptance aftermath app attempt facts flip flow judge notified placed"
     " prune push recover relocate report reserve showing still_wanted tidy trial"
