@@ -20,7 +20,8 @@ from gitdeploy.layout import (
     keyring,
 )
 from gitdeploy.ledger import Ledger
-from gitdeploy.model import Release
+from gitdeploy.model import ChainName, Release
+from gitdeploy.system.owner import check_ours
 from gitdeploy.system.surroundings import Surroundings
 
 if TYPE_CHECKING:  # what a hook does not need, it does not import
@@ -32,6 +33,8 @@ if TYPE_CHECKING:  # what a hook does not need, it does not import
 
 __all__ = [
     "DEFAULT_LINKS",
+    "SERVICES_INSTALLED",
+    "SERVICES_KEPT",
     "App",
     "damaged_apps",
     "default_target",
@@ -40,6 +43,10 @@ __all__ = [
 ]
 
 DEFAULT_LINKS: Final = 3
+SERVICES_INSTALLED: Final = "services"
+"""The setting that says that somebody installed them: new ones are, by the flip."""
+SERVICES_KEPT: Final = "services kept"
+"""The setting that says which services were started; see `kept`."""
 
 
 class App:
@@ -51,6 +58,8 @@ class App:
         by: Who acts, for the ledger and the lock.
         key: Fingerprint of the ssh key they came with; None: the server's own user.
         turn: The app's lock, while we hold it.
+        taken_back: The chains whose head recovery has taken back, a moment ago.
+        leaves_trials: Whether recovery left something to be tried out by others.
         quarantine: By which gits of ours find what git has not taken yet.
     """
 
@@ -66,6 +75,8 @@ class App:
         self.by = by
         self.key = key
         self.turn: Turn | None = None
+        self.taken_back: set[ChainName] = set()
+        self.leaves_trials = False
         self.quarantine: Mapping[str, str] = {}
         self._server_as_of: tuple[int, ...] | None = None
 
@@ -82,9 +93,11 @@ class App:
 
         Raises:
             UsageError: There is none, or the name cannot be one.
+            AccessDenied: It is another user's of the machine.
         """
         check_app_name(name)
         layout = Layout(root, name)
+        check_ours(root, layout.home)
         if not layout.home.is_dir():
             known = ", ".join(set_up_apps(root)) or "none"
             raise UsageError(
@@ -145,6 +158,12 @@ class App:
         root = self.layout.root
         where = root / target if target else default_target(root)
         return Public(Path(os.path.realpath(where)), self.name, links)
+
+    @property
+    def may_keep_services(self) -> bool:
+        """Whether a service was ever started; cheap."""
+        setting = self.ledger.setting
+        return bool(setting(SERVICES_INSTALLED) or setting(SERVICES_KEPT))
 
     @cached_property
     def server(self) -> "ServerConfig":
