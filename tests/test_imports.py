@@ -25,6 +25,9 @@ GATE = {
     "deploy": "acceptance aftermath app attempt content facts finishing flip flow judge"
     " notified placed prune push ready recover relocate report reserve"
     " showing still_wanted tidy trial trial_time watched wording",
+    "deploy": "acceptance aftermath app attempt facts finishing flip flow judge"
+    " notified placed prune push recorded recover relocate report reserve showing"
+    " still_wanted tidy trial trial_time watched wording",
     "hooks": "note pkt_line proc_receive surface",
     "ledger": "chains database deployments releases schema watches",
     "lock": "lending queue tickets",
