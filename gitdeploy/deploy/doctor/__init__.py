@@ -20,6 +20,7 @@ from gitdeploy.deploy.doctor import (
     repository,
     rights,
     shared,
+    sources,
     unfinished,
 )
 from gitdeploy.deploy.doctor.finding import Finding
@@ -183,11 +184,12 @@ _LOOKS: Final[tuple[Look, ...]] = (
     # the first ones need the repository
     unfinished.findings,
     shared.findings,
+    sources.findings,
     edited.findings,
     links.published_findings,
     releases.findings,
     releases.pruned_findings,
     links.findings,
 )
-_NEEDS_REPOSITORY: Final = 4
+_NEEDS_REPOSITORY: Final = 5
 _PASSING: Final = (unfinished.findings, releases.pruned_findings)
