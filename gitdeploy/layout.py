@@ -78,6 +78,11 @@ class Layout(Struct, frozen=True):
         return self.home / "cache"
 
     @property
+    def tmp(self) -> Path:
+        """One directory for each confined command that runs: its /tmp."""
+        return self.home / "tmp"
+
+    @property
     def empty(self) -> Path:
         """What a position without a release resolves to."""
         return self.home / "empty"
@@ -130,6 +135,11 @@ class Layout(Struct, frozen=True):
     def queue(self) -> Path:
         """One file for each who waits for the lock."""
         return self.home / "queue"
+
+    @property
+    def pushed(self) -> Path:
+        """One file for each push that was judged before its refs moved."""
+        return self.home / "pushed"
 
     @property
     def reserve(self) -> Path:

@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 from support import process
 from support.git import REMOTE, Work
-from support.ordinary import give, ordinary_user, without_programs
+from support.ordinary import NOBODY, give, ordinary_user, without_programs
 from support.server import Server
 from support.tools import needs
 
@@ -73,7 +73,11 @@ class Place:
         return json.loads(self.gitdeploy(*words, "--json").stdout)
 
     def server_toml(self, text: str) -> None:
-        (self.root / "shop/server.toml").write_text(text)
+        place = self.root / "shop/server.toml"
+        place.write_text(text)
+        place.chmod(0o600)
+        if self.is_other:
+            os.chown(place, NOBODY, NOBODY)
 
     def push(self, toml: str, ref: str = "main", **files: str) -> "Told":
         """Push a commit with a deploy.toml and files."""
@@ -640,8 +644,8 @@ def test_a_quota_is_looked_at_while_commands_run(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As each command asks now and then; here nobody waits until it does."""
-    monkeypatch.setattr(quota, "_SOONEST_S", 0.0)
-    monkeypatch.setattr(quota, "_SPARSE", 0)  # a slow disk asks for a longer pause
+    for pause in ("_SOONEST_S", "_SPARSE", "_LATEST_S"):
+        monkeypatch.setattr(f"gitdeploy.system.usage.{pause}", 0)
     server.setup("shop")
     (server.root / "shop/server.toml").write_text("[limits]\ndisk_bytes = '6MiB'\n")
     around = surroundings(os.environ)

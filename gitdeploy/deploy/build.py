@@ -12,6 +12,7 @@ from gitdeploy.config import Config, Step
 from gitdeploy.deploy.app import App
 from gitdeploy.deploy.attempt import Wanted
 from gitdeploy.deploy.blame import blame
+from gitdeploy.deploy.lending import lending
 from gitdeploy.deploy.quota import QuotaWatch
 from gitdeploy.deploy.report import Report
 from gitdeploy.deploy.reuse import Reuse
@@ -121,7 +122,8 @@ class _Run(Struct, frozen=True):
         self.report.end(seconds)
 
     def _run(self, step: Step, place: Workplace) -> float:
-        return run_step(step, place, timeout_s=self.config.limit_s(step))
+        with lending(self.app):
+            return run_step(step, place, timeout_s=self.config.limit_s(step))
 
     def _run_alone(
         self,

@@ -133,7 +133,7 @@ def copy_seen(
         Folders.of(stage) as others,
     ):
         for folder in _above(entries):
-            files.make_directory(stage / os.fsdecode(folder))
+            files.make_directory(stage / os.fsdecode(folder), files.FOR_ALL_TO_VISIT)
         first: dict[int, bytes] = {}
         for path, seen in entries.items():
             if stat.S_ISDIR(seen.mode):
@@ -230,5 +230,5 @@ def _put_in_place(outputs: Collection[str], stage: Path, release: Path) -> None:
             raise SystemFailed(f"a folder of {output} is a link")
     for output in outputs:
         files.remove(release / output)
-        files.make_directory((release / output).parent)
+        files.make_directory((release / output).parent, files.FOR_ALL_TO_VISIT)
         files.rename(stage / output, release / output)
