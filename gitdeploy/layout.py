@@ -78,6 +78,11 @@ class Layout(Struct, frozen=True):
         return self.home / "cache"
 
     @property
+    def tmp(self) -> Path:
+        """One directory for each confined command that runs: its /tmp."""
+        return self.home / "tmp"
+
+    @property
     def empty(self) -> Path:
         """What a position without a release resolves to."""
         return self.home / "empty"
@@ -96,6 +101,11 @@ class Layout(Struct, frozen=True):
     def scratch(self) -> Path:
         """What `verify` lets git write, to compare it; gone afterwards."""
         return self.releases / ".verify"
+
+    @property
+    def alone(self) -> Path:
+        """What a step sees as its release, with its inputs alone; gone afterwards."""
+        return self.releases / ".inputs"
 
     @property
     def ledger(self) -> Path:
@@ -125,6 +135,11 @@ class Layout(Struct, frozen=True):
     def queue(self) -> Path:
         """One file for each who waits for the lock."""
         return self.home / "queue"
+
+    @property
+    def pushed(self) -> Path:
+        """One file for each push that was judged before its refs moved."""
+        return self.home / "pushed"
 
     @property
     def reserve(self) -> Path:

@@ -21,6 +21,7 @@ __all__ = [
     "No",
     "Verb",
     "VerbAsked",
+    "needs_on",
     "not_seen",
     "read",
 ]
@@ -71,13 +72,22 @@ VERBS: Final[Mapping[str, Verb]] = {
     "redeploy": Verb(("release",), valued=_WAIT, words=1, on_chain=True),
     "lock": Verb(("admin",), valued=frozenset({"--reason", "--chain", "--until"})),
     "unlock": Verb(("admin",)),
-    "cancel": Verb(("stage", "release"), options=frozenset({"--all"}), valued=_WAIT),
+    "cancel": Verb(
+        ("stage", "release", "rollback"), options=frozenset({"--all"}), valued=_WAIT
+    ),
     "env": Verb(("env",), valued=frozenset({"--chain", "--wait"}), words=100),
 }
 """What can be asked for, with the rights it takes and the words it may have."""
 
 _ENV_ACTIONS: Final = ("set", "unset", "list")
 _ON_DEV: Final[Mapping[str, tuple[Action, ...]]] = {"redeploy": ("stage",)}
+
+
+def needs_on(verb: str, chain: ChainName) -> tuple[Action, ...]:
+    """Return the rights of which a verb takes one on a chain; `admin`, not over ssh."""
+    if chain == "dev" and verb in _ON_DEV:
+        return _ON_DEV[verb]
+    return VERBS[verb].needs if verb in VERBS else ("admin",)
 
 
 class GitAsked(Struct, frozen=True):
@@ -170,8 +180,8 @@ def _verb(name: str, words: list[str], apps: Collection[str]) -> Asked:
     if no := _objection(name, verb, rest):
         return no
     on_dev = verb.on_chain and rest[:1] == ["dev"]
-    needs = _ON_DEV.get(name, verb.needs) if on_dev else verb.needs
-    return VerbAsked(name, app, tuple(words), needs, "dev" if on_dev else "prod")
+    chain: ChainName = "dev" if on_dev else "prod"
+    return VerbAsked(name, app, tuple(words), needs_on(name, chain), chain)
 
 
 def _objection(name: str, verb: Verb, rest: list[str]) -> No | None:

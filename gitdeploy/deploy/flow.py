@@ -10,19 +10,19 @@ from typing import Final
 from msgspec.structs import replace
 
 from gitdeploy.config.declared import declares_commands
-from gitdeploy.decide import Decision, Deploy, RefKind, Refuse, reached
+from gitdeploy.decide import Decision, Deploy, RefKind, Refuse, RollBack, reached
 from gitdeploy.deploy import wording
 from gitdeploy.deploy.acceptance import Acceptance, Superseded
 from gitdeploy.deploy.app import App
 from gitdeploy.deploy.attempt import Attempt, Wanted
 from gitdeploy.deploy.facts import Source, closed, content_id
-from gitdeploy.deploy.flip import check_links, check_showable
-from gitdeploy.deploy.judge import Push, judge
+from gitdeploy.deploy.flip import check_links, check_showable, go_back
+from gitdeploy.deploy.judge import Push, judge, withheld_now
+from gitdeploy.deploy.ready import ready_for
 from gitdeploy.deploy.report import Report
 from gitdeploy.deploy.showing import Showing
 from gitdeploy.deploy.still_wanted import check_still_wanted
 from gitdeploy.errors import (
-    Cancelled,
     GitdeployError,
     ReleaseFailed,
     StateError,
@@ -31,6 +31,7 @@ from gitdeploy.errors import (
 from gitdeploy.model import ChainName, RefUpdate, Release, Verdict, VerdictWord
 from gitdeploy.repository import RefsMoved
 from gitdeploy.system import clock
+from gitdeploy.system.bugs import foreseen
 from gitdeploy.system.disk import blamed
 from gitdeploy.system.signals import undisturbed
 
@@ -71,6 +72,8 @@ class Flow:
             no = Refuse(error.message, error.hint)
         except OSError as error:
             no = Refuse(blamed(error))
+        except Exception as error:  # noqa: BLE001 - a bug of ours holds no app
+            return self._broken_off(group, attempts, foreseen(error))
         return self._given_up(group, attempts, no)
 
     def _settled(self, attempts: Sequence[Attempt]) -> list[Verdict]:
@@ -84,11 +87,32 @@ class Flow:
                 self._showing.show_all(attempts)
             return [self._end(attempt, attempts) for attempt in attempts]
 
-    def _given_up(
-        self, group: Sequence[Source], attempts: Sequence[Attempt], no: Refuse
+    def _broken_off(
+        self,
+        group: Sequence[Source],
+        attempts: Sequence[Attempt],
+        bug: GitdeployError | OSError,
     ) -> list[Verdict]:
-        """Refuse what could not be settled; no ref of the group was moved by us."""
-        self._report.line("refused", no.reason)
+        """Fail what nobody foresaw, and undo what was done of it: links, then refs."""
+        chains = self._app.ledger.chains
+        for attempt in attempts:
+            with suppress(GitdeployError, OSError):  # then whoever comes next does it
+                before = attempt.before
+                if before and chains.read(before.name) == attempt.after != before:
+                    go_back(self._app, before)
+                self._acceptance.take_back(attempt.update)
+        hint = bug.hint if isinstance(bug, GitdeployError) else ""
+        return self._given_up(group, attempts, Refuse(blamed(bug), hint), "failed")
+
+    def _given_up(
+        self,
+        group: Sequence[Source],
+        attempts: Sequence[Attempt],
+        no: Refuse,
+        word: VerdictWord = "refused",
+    ) -> list[Verdict]:
+        """Refuse what could not be settled; no ref of the group is moved by us."""
+        self._report.line(word, no.reason)
         if no.hint:
             self._report.copyable("hint", no.hint)
         for source in group:
@@ -96,9 +120,9 @@ class Flow:
         with suppress(GitdeployError):  # the ledger may be what is broken
             for attempt in attempts:
                 self._app.ledger.deployments.end(
-                    attempt.event.id, "refused", reason=no.reason
+                    attempt.event.id, word, reason=no.reason
                 )
-        return [Verdict(s.update, "refused", no.reason, no.hint) for s in group]
+        return [Verdict(s.update, word, no.reason, no.hint) for s in group]
 
     # --- facts and decision -------------------------------------------------------
 
@@ -151,7 +175,7 @@ class Flow:
             check_still_wanted(self._app, attempt.source.config, self._report)
             if chain := reached(attempt.decision):
                 check_links(self._app, chain)
-                self._check_allowed(attempt.source)
+                self._check_allowed(attempt)
             self._find_release(attempt, alone=alone)
             self._intend(attempt)
         except Superseded as error:
@@ -161,19 +185,25 @@ class Flow:
         except StateError as error:
             attempt.end("refused", error.message, error.hint)
         except ReleaseFailed as error:
-            attempt.failure = error
-            cancelled = isinstance(error, Cancelled)
-            word: VerdictWord = "cancelled" if cancelled else "failed"
-            attempt.end(word, error.message, error.hint)
+            attempt.fail(error)
             if error.release:
                 attempt.release = self._app.ledger.releases.get(error.release)
 
-    def _check_allowed(self, source: Source) -> None:
-        """Prepare nothing whose commands the server would not run as they are."""
-        if self._app.server.restrains_commands:
+    def _check_allowed(self, attempt: Attempt) -> None:
+        """Prepare nothing that asks more than the server would do."""
+        app, source, decision = self._app, attempt.source, attempt.decision
+        if isinstance(decision, Deploy) and source.config.asks_the_server:
+            from gitdeploy.deploy.permitted import check_permitted
+
+            check_permitted(app, source.config, source.commit)
+        if isinstance(decision, Deploy) and decision.build:
+            from gitdeploy.deploy.durations import check_durations
+
+            check_durations(app.server.limits, source.config, source.commit or "")
+        if app.server.restrains_commands:
             from gitdeploy.deploy.confining import check_allowed
 
-            check_allowed(self._app, source.config, source.commit or "")
+            check_allowed(app, source.config)
 
     def _introduce(self, attempt: Attempt) -> None:
         wording.introduce(self._app, self._report, attempt)
@@ -204,7 +234,7 @@ class Flow:
             return
         chain, source = attempt.decision.chain, attempt.source
         content = content_id(source, chain)
-        ready = self._app.ready_with(content)
+        ready = ready_for(self._app, content, source.config, chain)
         anew = "rebuild" in self._push.options
         if content in self._failed:  # by another ref of this push
             raise self._failed[content]
@@ -270,7 +300,24 @@ class Flow:
         self._built[wanted.content] = release
         return release
 
+    def _look_again(self, attempt: Attempt) -> None:
+        """Judge once more what was judged before a roll back went first (`lending`).
+
+        Raises:
+            Superseded: It would mean something else by now.
+        """
+        turn, decision = self._app.turn, attempt.decision
+        if turn is None or not turn.was_lent:
+            return
+        now = judge(self._app, attempt.source, self._push)
+        if type(now) is not type(decision) or reached(now) != reached(decision):
+            chain = reached(decision)
+            raise Superseded(f"superseded: {chain} was rolled back meanwhile")
+        if isinstance(now, RollBack):
+            attempt.decision = now
+
     def _intend(self, attempt: Attempt) -> None:
+        self._look_again(attempt)
         app, name = self._app, reached(attempt.decision)
         if name:
             attempt.before = app.ledger.chains.read(name)
@@ -290,6 +337,7 @@ class Flow:
 
     def _accepted(self, attempts: Sequence[Attempt]) -> bool:
         """Move the refs, all or none; from here on the push has happened."""
+        self._ask_again(attempts)
         if not any(attempt.verdict for attempt in attempts):
             self._accept(attempts)
         if not any(attempt.verdict for attempt in attempts):
@@ -301,6 +349,16 @@ class Flow:
             if not attempt.ended_with("superseded"):
                 attempt.put_back = self._acceptance.decline(attempt.update)
         return False
+
+    def _ask_again(self, attempts: Sequence[Attempt]) -> None:
+        """Refuse what its pusher may not do any more, or not at this hour."""
+        for attempt in attempts:
+            if attempt.verdict is None and (
+                no := withheld_now(
+                    self._app, attempt.source, attempt.decision, self._push
+                )
+            ):
+                attempt.end("refused", no.reason, no.hint)
 
     def _accept(self, attempts: Sequence[Attempt]) -> None:
         """Move the refs; where that cannot be done, one attempt gets to know why."""
@@ -337,14 +395,14 @@ class Flow:
         try:
             if not attempt.is_unfinished:
                 self._write_down(attempt, verdict)
-        except (OSError, GitdeployError) as error:  # it has happened all the same
-            self._report.line("warning", blamed(error))
+        except Exception as error:  # noqa: BLE001 - it has happened all the same
+            self._report.line("warning", blamed(foreseen(error)))
         try:
             if len(group) > 1:
                 wording.introduce(self._app, self._report, attempt)
             wording.conclude(self._app, self._report, attempt)
-        except (OSError, GitdeployError) as error:
-            self._report.line(verdict.word, blamed(error))
+        except Exception as error:  # noqa: BLE001 - it has happened all the same
+            self._report.line(verdict.word, blamed(foreseen(error)))
         return verdict
 
     def _write_down(self, attempt: Attempt, verdict: Verdict) -> None:

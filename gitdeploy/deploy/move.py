@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from gitdeploy.chain import Chain
 from gitdeploy.deploy.app import App
+from gitdeploy.deploy.attempt import verdict_on
 from gitdeploy.deploy.flip import check_showable, flip, go_back
 from gitdeploy.deploy.report import Report
 from gitdeploy.deploy.trial import try_out
@@ -17,6 +18,7 @@ from gitdeploy.errors import Cancelled, GitdeployError, ReleaseFailed, Withdrawn
 from gitdeploy.ledger import dumps
 from gitdeploy.model import ChainName, Deployment, Release, VerdictWord
 from gitdeploy.system import clock, disk
+from gitdeploy.system.bugs import foreseen
 from gitdeploy.system.clock import Stopwatch
 from gitdeploy.system.signals import undisturbed
 
@@ -47,11 +49,19 @@ class Move(Struct, frozen=True):
     """Why it is rolled back by itself; then nothing is deactivated."""
 
     def __call__(self, change: Callable[[Chain], Chain]) -> Outcome:
-        """Write the intent down, flip, try it out, write the verdict down."""
+        """Write the intent down, flip, try it out, write the verdict down.
+
+        Raises:
+            AccessDenied: Somebody over ssh may not do this, or not any more.
+        """
         app, word = self.app, self.word
         before = app.ledger.chains.read(self.name)
         after = change(before)
         check_showable(app, after)
+        if app.key is not None:
+            from gitdeploy.deploy.allowed import check_move
+
+            check_move(app, self.action, before, after)
         watch = Stopwatch()
         event = self._intended(before, after)
         with undisturbed():
@@ -97,10 +107,11 @@ class Move(Struct, frozen=True):
             try_out(app, event.id, before, after, self.report, is_new=forward)
         except ReleaseFailed as error:
             if not (isinstance(error, Withdrawn) and error.unfinished):
-                end(event.id, "failed", reason=error.message)
+                end(event.id, verdict_on(error), reason=error.message)
             raise
-        except (OSError, GitdeployError) as error:
-            reason = f"the links could not be replaced: {disk.blamed(error)}"
+        except Exception as error:
+            why = disk.blamed(foreseen(error))
+            reason = f"the links could not be replaced: {why}"
             if stuck := go_back(app, before):
                 reason += f"; nor could they be put back: {stuck}"
             end(event.id, "failed", reason=reason)

@@ -9,6 +9,7 @@ from msgspec import Struct
 from gitdeploy import modes
 from gitdeploy.deploy import permissions
 from gitdeploy.deploy.app import DEFAULT_LINKS, App, default_target, set_up_apps
+from gitdeploy.deploy.inherited import beginning
 from gitdeploy.deploy.receiving import GATE_FROM, git_version, set_gate, wire
 from gitdeploy.deploy.recover import locked
 from gitdeploy.deploy.relocate import relocate
@@ -34,6 +35,8 @@ class SetUp(Struct, frozen=True):
     """Sentences about what was made or repaired; empty where all was right."""
     gate: bool
     """Whether a failed deployment rejects the push."""
+    told: tuple[str, ...] = ()
+    """What its owner should know of who has rights to a new app."""
 
 
 def set_up(  # noqa: PLR0913 - the options of the verb
@@ -85,7 +88,7 @@ def set_up(  # noqa: PLR0913 - the options of the verb
         work.links(app, target, links)
         work.changes += permissions.mend(layout, app.public.target)
         files.sync_filesystems([root, app.public.target])
-    return SetUp(app, tuple(work.changes), with_gate)
+    return SetUp(app, tuple(work.changes), with_gate, tuple(work.told))
 
 
 class _Work:
@@ -94,6 +97,7 @@ class _Work:
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
         self.changes: list[str] = []
+        self.told: list[str] = []
 
     def directories(self) -> None:
         layout = self._layout
@@ -108,7 +112,11 @@ class _Work:
     def ledger(self) -> None:
         missing = not self._layout.ledger.exists()
         with _writable(self._layout.ledger):
-            Ledger(self._layout.ledger, create=True).close()
+            ledger = Ledger(self._layout.ledger, create=True)
+            if missing:
+                made, self.told = beginning(self._layout.root, self._layout.app)
+                ledger.set_setting("made", made)
+            ledger.close()
         if missing:
             self.changes.append(f"made {self._layout.ledger}")
 

@@ -21,6 +21,7 @@ from gitdeploy.deploy.doctor import (
     releases,
     repository,
     rights,
+    services,
     shared,
     unfinished,
 )
@@ -191,6 +192,7 @@ _LOOKS: Final[tuple[Look, ...]] = (
     unfinished.findings,
     shared.findings,
     edited.findings,
+    services.findings,
     outward.findings,
     links.published_findings,
     releases.findings,

@@ -147,10 +147,9 @@ def _parts(repository: Path) -> Iterator[str]:
     with os.scandir(repository) as entries:
         yield from (entry.path for entry in entries)
     for top in ("refs", "logs", "objects"):
-        for directory, folders, names in os.walk(repository / top):
-            yield from (f"{directory}/{name}" for name in folders)
-            if top != "objects":
-                yield from (f"{directory}/{name}" for name in names)
+        for path in files.everything_below(repository / top):
+            if top != "objects" or path.is_dir():
+                yield str(path)
 
 
 def _others_places(app: App, owner: int) -> Iterator[Finding]:
