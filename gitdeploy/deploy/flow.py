@@ -18,11 +18,8 @@ from gitdeploy.deploy.attempt import Attempt, Wanted
 from gitdeploy.deploy.facts import Source, content_id
 from gitdeploy.deploy.flip import check_links, check_showable, go_back
 from gitdeploy.deploy.judge import Push, judge, withheld_now
-<<<<<<< HEAD
 from gitdeploy.deploy.ready import ready_for
-=======
 from gitdeploy.deploy.recorded import overridden, signer_of
->>>>>>> h4
 from gitdeploy.deploy.report import Report
 from gitdeploy.deploy.showing import Showing
 from gitdeploy.deploy.still_wanted import check_still_wanted
