@@ -6,6 +6,7 @@ A channel says why it could not deliver, and never tells a secret.
 import hashlib
 import hmac
 import json
+import re
 import time
 from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
@@ -15,11 +16,22 @@ from msgspec import Struct
 from gitdeploy.config import Notify, Webhook
 from gitdeploy.system.terminal import fit, printable
 
-__all__ = ["Channel", "Notice", "channels_of"]
+__all__ = ["Channel", "Notice", "channels_of", "tame"]
 
 _WARNING: Final = 30  # of logging, which only a notice needs
 _WHY: Final = 160
 _OK: Final = range(200, 300)
+_TITLE: Final = 200
+_BODY: Final = 4000
+_FIELD: Final = 2000
+_NOTHING: Final = "\u200b"  # the zero width space
+_ACTS: Final = re.compile(
+    r"[@<\[\]`*~|]"  # mentions, tags, links and pictures, code, spoilers
+    r"|^[#>-](?=\s)|:(?=//)"  # headings, quotes, lists; addresses
+    r"|(?<=\w)\.(?=[^\W\d])"  # what a client would take for a host
+    r"|(?<=\w):(?=[^\W\d])",  # pictures by name, and tel:, javascript:
+    re.MULTILINE,
+)
 
 
 class Notice(Struct, frozen=True):
@@ -29,6 +41,15 @@ class Notice(Struct, frozen=True):
     body: str
     record: dict[str, Any]
     """The same, for programs."""
+
+
+def tame(text: str) -> str:
+    """Return a text that reads the same, and that no client acts upon.
+
+    People, groups and everybody are not called, nothing is a link, a picture or a
+    heading: after each mark that could begin one stands a space without a width.
+    """
+    return _ACTS.sub(lambda mark: mark[0] + _NOTHING, text)
 
 
 class Channel(Protocol):
@@ -71,7 +92,11 @@ class _Apprise(Struct, frozen=True):
             known = apprise.Apprise(asset=asset)
             if not known.add(self.url):
                 return "apprise knows no such address"
-            if known.notify(title=notice.title, body=notice.body):
+            if known.notify(
+                title=tame(fit(printable(notice.title), _TITLE)),
+                body="\n".join(map(tame, _lines(notice.body))),
+                body_format=apprise.NotifyFormat.TEXT,
+            ):
                 return ""
             why = said.getvalue().strip().splitlines()
         return _without(self.url, why[-1] if why else "it could not be delivered")
@@ -90,18 +115,34 @@ class _Signed(Struct, frozen=True):
     def send(self, notice: Notice) -> str:
         import requests
 
-        body = json.dumps(notice.record).encode()
+        body = json.dumps(_bounded(notice.record)).encode()
         try:
-            answer = requests.post(
+            with requests.post(
                 self.hook.url,
                 data=body,
                 headers=_headers(self.hook, body),
                 timeout=float(self.hook.timeout_s),
                 allow_redirects=False,
-            )
+                stream=True,  # what it answers besides its status is not even read
+            ) as answer:
+                status = answer.status_code
         except requests.RequestException as error:
             return _without(self.hook.url, type(error).__name__)
-        return "" if answer.status_code in _OK else f"it answered {answer.status_code}"
+        return "" if status in _OK else f"it answered {status}"
+
+
+def _lines(body: str) -> list[str]:
+    """Return the lines of a text that is short enough to be read."""
+    return [printable(line) for line in fit(body, _BODY).splitlines()]
+
+
+def _bounded(found: Any) -> Any:  # noqa: ANN401 - JSON
+    """Return a record in which no text is longer than anybody reads."""
+    if isinstance(found, str):
+        return found if len(found) <= _FIELD else f"{found[: _FIELD - 1]}…"
+    if isinstance(found, dict):
+        return {key: _bounded(value) for key, value in found.items()}
+    return [_bounded(one) for one in found] if isinstance(found, list) else found
 
 
 def _headers(hook: Webhook, body: bytes) -> dict[str, str]:
@@ -110,6 +151,7 @@ def _headers(hook: Webhook, body: bytes) -> dict[str, str]:
     headers = {
         "Content-Type": "application/json",
         "User-Agent": "gitdeploy",
+        "Accept-Encoding": "identity",
         "X-Gitdeploy-Timestamp": sent,
     }
     if hook.secret:

@@ -16,7 +16,7 @@ from gitdeploy.system import files
 from gitdeploy.system.git import Git
 from gitdeploy.system.process import CommandFailed
 
-__all__ = ["check_out", "check_out_some", "converted", "written"]
+__all__ = ["check_out", "check_out_some", "conversions", "converted", "written"]
 
 _SETTINGS: Final = (
     "checkout.workers=0",  # as many as there are processors
@@ -147,6 +147,21 @@ def converted(
 ) -> set[bytes]:
     """Return which files git may write otherwise than their blobs are.
 
+    As `conversions`, which also says by what.
+    """
+    return {*conversions(git, names, work_tree, attributes=attributes, path=path)}
+
+
+def conversions(
+    git: Git,
+    names: Iterable[bytes],
+    work_tree: Path,
+    *,
+    attributes: Iterable[tuple[bytes, File]],
+    path: str = ".",
+) -> dict[bytes, dict[str, str]]:
+    """Return the files that git may write otherwise than their blobs are, and by what.
+
     The arguments are those of `written`, but for the files: only their paths count.
 
     Source:
@@ -158,11 +173,12 @@ def converted(
         stdin = _listed(prefix + name for name in names)
         answers = _git(git, index, work_tree, *ask, stdin=stdin).split(b"\0")
     triples = zip(answers[::3], answers[1::3], answers[2::3], strict=False)
-    return {
-        name.removeprefix(prefix)
-        for name, attribute, value in triples
-        if value not in _CONVERTING[attribute.decode()]
-    }
+    found: dict[bytes, dict[str, str]] = {}
+    for name, attribute, value in triples:
+        if value not in _CONVERTING[attribute.decode()]:
+            by = found.setdefault(name.removeprefix(prefix), {})
+            by[attribute.decode()] = value.decode("utf-8", "backslashreplace")
+    return found
 
 
 @contextmanager

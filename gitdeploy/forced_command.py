@@ -23,6 +23,7 @@ from gitdeploy.layout import keyring
 from gitdeploy.model import ChainName
 from gitdeploy.ssh_command import GitAsked, No, VerbAsked, not_seen, read
 from gitdeploy.system import process
+from gitdeploy.system.relay import receive_by
 
 __all__ = ["main"]
 
@@ -118,7 +119,9 @@ def _become_git(
         environment["GIT_PROTOCOL"] = protocol
     repository = str(app.layout.repository)
     limit = f"receive.maxInputSize={app.server.limits.pack_bytes}"
-    process.become(
+    # What is pushed is bounded before git reads it; what is fetched is ours.
+    take_over = receive_by if asked.program == "receive-pack" else process.become
+    take_over(
         [app.surroundings.program("git"), "-c", limit, asked.program, repository],
         env=app.surroundings.environment().also(environment),
     )

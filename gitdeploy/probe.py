@@ -20,18 +20,32 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from gitdeploy.config import Answer, Health
+from gitdeploy.config.places import Reach
 from gitdeploy.config.values import Seconds
 from gitdeploy.system.clock import Stopwatch
+from gitdeploy.system.destinations import NotLet, addresses, connected
 from gitdeploy.system.terminal import fit, human_time, printable
 from gitdeploy.system.unix_socket import NotASocket, connected_unix
 
-__all__ = ["Candidate", "Heard", "ask", "ask_until_healthy", "free_port"]
+__all__ = [
+    "HERE",
+    "Candidate",
+    "Heard",
+    "ask",
+    "ask_until_healthy",
+    "free_port",
+    "why_not_asked",
+]
+
+HERE: Final = Reach()
+"""Loopback and this machine's own addresses."""
 
 _REDIRECTS: Final = (301, 302, 303, 307, 308)
 _BODY_BYTES: Final = 2**20
 _SOON_S: Final = 0.25
 _LATER_S: Final = 1.0
 _WORDS: Final = 100
+_LOOK_UP_S: Final = 5.0
 _MINUTE_S: Final = 60
 
 
@@ -64,7 +78,9 @@ class _Wrong(Exception):
     """No answer that could be the right one."""
 
 
-def ask(url: str, answer: Answer, *, at: Candidate | None = None) -> Heard:
+def ask(
+    url: str, answer: Answer, *, at: Candidate | None = None, reach: Reach = HERE
+) -> Heard:
     """Ask once, following redirects that stay on the same server.
 
     Args:
@@ -72,11 +88,12 @@ def ask(url: str, answer: Answer, *, at: Candidate | None = None) -> Heard:
         answer: What the right answer is, and how to ask.
         at: Who is connected to, whatever the URL and the answers say; None: the
             URL's own host.
+        reach: Where may be asked where that is the URL's host, or a redirect's.
     """
     left = Stopwatch()
     try:
         for _ in range(answer.redirects + 1):
-            status, location, body = _once(url, answer, at, answer.timeout_s, left)
+            status, location, body = _once(url, answer, at or reach, left)
             if status in answer.expect or status not in _REDIRECTS or not location:
                 return _judged(status, body, answer)
             url = _followed(url, location, answer, pinned=at is not None)
@@ -88,7 +105,11 @@ def ask(url: str, answer: Answer, *, at: Candidate | None = None) -> Heard:
 
 
 def ask_until_healthy(
-    health: Health, *, stop: Callable[[], bool], running: Stopwatch | None = None
+    health: Health,
+    *,
+    stop: Callable[[], bool],
+    running: Stopwatch | None = None,
+    reach: Reach = HERE,
 ) -> Heard:
     """Ask until it is healthy, or `within` is over; return the last that was heard.
 
@@ -96,13 +117,14 @@ def ask_until_healthy(
         health: What to ask, how long, and for how long all has to be right.
         stop: Asked between questions; when true, the last answer is returned.
         running: Since when it is asked already; None: since now.
+        reach: Where may be asked.
     """
     watch, healthy_since = running or Stopwatch(), -1.0
     while True:
         asked_s = watch.seconds
         left_s = max(health.within_s - asked_s, _LATER_S)
         once = replace(health, timeout_s=Seconds(min(health.timeout_s, left_s)))
-        heard = ask(health.url, once)
+        heard = ask(health.url, once, reach=reach)
         if not heard.right:
             healthy_since = -1.0
         elif healthy_since < 0:
@@ -112,6 +134,27 @@ def ask_until_healthy(
         if watch.seconds >= health.within_s or stop():
             return _not_in_time(heard, health)
         time.sleep(_SOON_S if watch.seconds < _LATER_S * 10 else _LATER_S)
+
+
+def why_not_asked(url: str, reach: Reach) -> tuple[str, str]:
+    """Return why a URL may not be asked, and what in server.toml would let it.
+
+    Both are empty where it may, and where nobody can tell: a name without an address.
+    """
+    words = urlsplit(url)
+    try:
+        host, port = words.hostname or "", words.port or _usual_port(words)
+        addresses(host, port, reach, _LOOK_UP_S)
+    except NotLet as error:
+        if error.never:
+            return f"{host} is link-local or serves metadata; it is never asked", ""
+        place = f"[{host}]" if ":" in host else host
+        place += "" if port == _usual_port(words) else f":{port}"
+        why = f"the server does not let {place} be asked"
+        return why, f'[health] hosts = ["{place}"]  in server.toml'
+    except (OSError, ValueError):  # what is asked there is a wrong answer
+        return "", ""
+    return "", ""
 
 
 def free_port() -> int:
@@ -171,13 +214,14 @@ def _followed(url: str, location: str, answer: Answer, *, pinned: bool) -> str:
 
 
 def _once(
-    url: str, answer: Answer, at: Candidate | None, timeout_s: float, watch: Stopwatch
+    url: str, answer: Answer, at: Candidate | Reach, watch: Stopwatch
 ) -> tuple[int, str, bytes]:
     """Return status, Location and, where its text matters, the body.
 
     Raises:
         _Wrong: There was no answer.
     """
+    timeout_s = answer.timeout_s
     left_s = max(timeout_s - watch.seconds, 0.001)
     try:
         with _connected(urlsplit(url), at, left_s) as connection:
@@ -198,11 +242,11 @@ def _once(
 
 @contextmanager
 def _connected(
-    url: SplitResult, at: Candidate | None, timeout_s: float
+    url: SplitResult, at: Candidate | Reach, timeout_s: float
 ) -> Iterator[http.client.HTTPConnection]:
     """Connect for the body; when its time is over, what it waits for fails."""
     host = url.hostname or ""
-    port = url.port or (443 if url.scheme == "https" else 80)
+    port = url.port or _usual_port(url)
     connection = http.client.HTTPConnection(host, port)
     with _plain_socket(host, port, at, timeout_s) as plain, plain.dup() as same:
         out_of_time = threading.Timer(timeout_s, _shut_down, [same])
@@ -217,20 +261,26 @@ def _connected(
             connection.close()
 
 
+def _usual_port(url: SplitResult) -> int:
+    return 443 if url.scheme == "https" else 80
+
+
 def _plain_socket(
-    host: str, port: int, at: Candidate | None, timeout_s: float
+    host: str, port: int, at: Candidate | Reach, timeout_s: float
 ) -> socket.socket:
+    if isinstance(at, Reach):
+        return connected(host, port, at, timeout_s)
     try:
-        here = at and connected_unix(at.socket.parent, at.socket.name, timeout_s)
+        here = connected_unix(at.socket.parent, at.socket.name, timeout_s)
     except NotASocket as error:  # it could lead to anybody's
         raise _Wrong("what lies at $SOCKET is no socket") from error
     return here or socket.create_connection((host, port), timeout_s)
 
 
-def _secured(plain: socket.socket, host: str, at: Candidate | None) -> ssl.SSLSocket:
+def _secured(plain: socket.socket, host: str, at: Candidate | Reach) -> ssl.SSLSocket:
     """Return the connection with TLS; on this machine nobody's name is verified."""
     context = ssl.create_default_context()
-    if at is not None or _is_here(host):
+    if isinstance(at, Candidate) or _is_here(host):
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     return context.wrap_socket(plain, server_hostname=host)
@@ -248,6 +298,8 @@ def _shut_down(connection: socket.socket) -> None:
 
 
 def _why(error: Exception) -> str:
+    if isinstance(error, NotLet):
+        return f"{fit(printable(error.host), _WORDS)} may not be asked by this server"
     if isinstance(error, ssl.SSLError):
         return f"TLS failed: {error.reason or error}"
     if isinstance(error, OSError):

@@ -90,8 +90,8 @@ BYTES = 'should be between 1 byte and "8388607TiB"'
         case(
             "a table of deploy.toml",
             "[checkout]\npath = '.'",
-            "checkout: should be one of access, limits, notify, refs, signed, steps,"
-            " submodules, windows, got 'checkout'",
+            "checkout: should be one of access, health, limits, notify, refs,"
+            " services, sharing, signed, steps, submodules, windows, got 'checkout'",
         ),
     ],
 )

@@ -18,6 +18,7 @@ from gitdeploy.config import (
     parse,
     parse_server,
 )
+from gitdeploy.config.places import Asking, Listening
 from gitdeploy.config.signed import Signed
 from gitdeploy.deploy.push import OPTIONS
 
@@ -47,7 +48,7 @@ def test_the_readme_shows_a_deploy_toml_that_is_one() -> None:
 def test_the_readme_shows_every_key_of_server_toml_with_its_default() -> None:
     toml = TOML_BLOCKS[1]
     assert parse_server(toml.encode(), where="README.md") == ServerConfig()
-    for table in (Limits, Signed, Steps, Submodules, Notify):
+    for table in (Limits, Signed, Steps, Submodules, Notify, Asking, Listening):
         for key in set(table.__struct_encode_fields__) - {"webhook"}:
             assert re.search(rf"^(# )?{key} *=", toml, re.MULTILINE), key
 

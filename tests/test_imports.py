@@ -17,8 +17,8 @@ run = "true"
 
 GATE = {
     "": "access chain door errors layout links logs model retention running states",
-    "config": "access commands confining load notify paths probing reading refs rules"
-    " schema server services signed values windows",
+    "config": "access addresses commands confining load notify paths places probing"
+    " reading refs rules schema server services signed values windows",
     "decide": "rules together words",
     "deploy": "acceptance aftermath app attempt facts finishing flip flow judge"
     " notified placed prune push recover relocate report reserve showing still_wanted"

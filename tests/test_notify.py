@@ -1,22 +1,28 @@
 """Who wants to know what became of a deployment is told, and nobody waits for it."""
 
+import gzip
 import hmac
 import json
 import os
 import re
+import resource
 import signal
+import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import Self
 
 import pytest
 from support.git import Work
 from support.server import Server
 from support.sinks import Posts, mailbox, posts
 
-from gitdeploy.channels import Notice
-from gitdeploy.config import parse_server
-from gitdeploy.config.notify import Notify
+from gitdeploy.channels import Notice, tame
+from gitdeploy.config import Seconds, parse_server
+from gitdeploy.config.notify import Address, Notify, Webhook
 from gitdeploy.deploy import notices
 from gitdeploy.errors import ConfigError
 from gitdeploy.model import Deployment
@@ -254,3 +260,126 @@ def test_pauses_grow_and_a_channel_that_raises_is_only_one_that_fails():
 
     why = notices.send_patiently(Broken(), Notice("", "", {}), 4, pauses.append)
     assert (why, pauses) == ("a bug: ValueError", [0.5, 2.0, 8.0])
+
+
+ACTING = {
+    "everybody": "@everyone",
+    "whoever is there": "@here",
+    "one": "<@1234>",
+    "a group": "<!subteam^S012>",
+    "a channel": "<!channel>",
+    "a room": "@room",
+    "a link": "https://evil.example.org/?a=b",
+    "a link with words": "[log in](https://evil.example.org)",
+    "a link of Slack's": "<https://evil.example.org|log in>",
+    "a host": "evil.example.org",
+    "a picture": "![](//evil.example.org/p.png)",
+    "HTML": "<img src=x onerror=alert(1)>",
+    "code": "```",
+    "bold": "**",
+    "a spoiler": "||x||",
+    "a heading": "# Deployed",
+    "a quote": "> Deployed",
+    "a name for a picture": ":tada:x",
+}
+
+
+@pytest.mark.parametrize("text", ACTING.values(), ids=ACTING)
+def test_nothing_in_a_notice_acts(text):
+    tamed = tame(f"{text} and main")
+    assert tamed.replace("\u200b", "") == f"{text} and main"
+    acting = r"@\w|<[!@#a-z]|\]\(|//\w.*://|://|\w\.[a-z]{2}|``|\*\*|\|\||^[#>] "
+    assert not re.search(acting, tamed)
+
+
+def test_ordinary_words_are_told_as_they_are():
+    for text in ("shop: staged main (release 1) by ada", "v1.2.3", "on web1, 12:30:05"):
+        assert tame(text) == text
+
+
+@pytest.mark.filterwarnings("ignore:'imghdr':DeprecationWarning")
+def test_a_notice_by_mail_is_plain_text_and_has_our_headers_alone():
+    with mailbox() as (url, got):
+        notify = Notify(urls=(Address(url),))
+        title = "shop: staged <b>x</b>\r\nBcc: all@example.org\n\n<script>"
+        assert not notices.told(notify, Notice(title, "<script>x</script>\nlive", {}))
+    (message,) = got
+    assert message.get_content_type() == "text/plain"
+    assert message["Bcc"] is None
+    body = message.get_payload(decode=True)
+    assert isinstance(body, bytes)
+    assert b"<script" not in body
+    assert len(body.splitlines()) == 2
+
+
+class Dripping:
+    """A webhook that answers for ever, or with far too much."""
+
+    def __init__(self, answer: Callable[[socket.socket], object]) -> None:
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self._answer = answer
+        self.over = threading.Event()
+        self.url = f"http://127.0.0.1:{self._listening.getsockname()[1]}/"
+
+    def __enter__(self) -> Self:
+        self._thread = threading.Thread(target=self._serve)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.over.set()
+        self._listening.shutdown(socket.SHUT_RDWR)
+        self._thread.join()
+        self._listening.close()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listening.accept()
+            except OSError:
+                return
+            with connection, suppress(OSError):
+                connection.recv(65536)
+                self._answer(connection)
+
+
+def test_one_deadline_holds_for_all_of_a_notice():
+    """A byte now and then is no answer: the outbox does not wait for it."""
+
+    def drip(connection: socket.socket) -> None:
+        connection.sendall(b"HTTP/1.1 200 OK\r\nX: ")
+        while not sink.over.wait(0.05):
+            connection.sendall(b"x")
+
+    with Dripping(drip) as sink:
+        notify = Notify(within_s=Seconds(1), webhook=Webhook(url=Address(sink.url)))
+        told = notices.told(notify, Notice("a", "b", {}))
+    assert told == [("webhook http://127.0.0.1", "not told within 1.0 s and 256 MiB")]
+
+
+@pytest.mark.filterwarnings("ignore:'imghdr':DeprecationWarning")
+@pytest.mark.parametrize("kind", ["webhook", "apprise"])
+def test_what_a_service_answers_takes_no_memory(kind):
+    """However much it is once it is unpacked."""
+    packed = gzip.compress(bytes(700 * 2**20), 1)
+    head = f"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: {len(packed)}"
+
+    def bomb(connection: socket.socket) -> None:
+        connection.sendall(head.encode() + b"\r\n\r\n" + packed)
+
+    with Dripping(bomb) as sink:
+        notify = Notify(tries=1, webhook=Webhook(url=Address(sink.url)))
+        if kind == "apprise":
+            url = sink.url.replace("http", "json")
+            notify = Notify(tries=1, urls=(Address(url),))
+        before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+        told = notices.told(notify, Notice("a", "b", {}))
+        most = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    assert most <= max(before, 450 * 1024)  # KiB
+    assert len(told) == (kind == "apprise")  # whose library reads all of it
+
+
+def test_what_nobody_would_read_is_not_told(hook: Posts) -> None:
+    notify = Notify(webhook=Webhook(url=Address(hook.url)))
+    assert not notices.told(notify, Notice("a", "b", {"why": ["x" * 10**6]}))
+    assert len(hook.got[0][1]) < 5000

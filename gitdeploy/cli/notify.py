@@ -51,18 +51,21 @@ def _configured(app: App) -> Shape:
 
 def _tested(app: App) -> Shape:
     from gitdeploy.channels import channels_of
-    from gitdeploy.deploy.notices import test_notice
+    from gitdeploy.deploy.notices import test_notice, told
 
     if not app.server.notify.is_on:
         raise UsageError(
             f"nobody is to be told what becomes of {app.name}",
             hint=f"write  [notify] urls = [...]  into {app.layout.server_toml}",
         )
-    notice = test_notice(app)
-    told = [(one.name, one.send(notice)) for one in channels_of(app.server.notify)]
+    notify, notice = app.server.notify, test_notice(app)
+    names = [one.name for one in channels_of(notify)]
+    app.ledger.close()
+    failed = dict(told(notify, notice, tries=1))
+    said = [(name, failed.get(name, "")) for name in names]
     return {
         "app": app.name,
-        "channels": [{"name": name, "ok": not why, "why": why} for name, why in told],
+        "channels": [{"name": name, "ok": not why, "why": why} for name, why in said],
     }
 
 

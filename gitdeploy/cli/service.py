@@ -20,11 +20,10 @@ from gitdeploy.cli.options import (
 from gitdeploy.cli.screen import fields, show_json, show_line, table
 from gitdeploy.deploy.app import App
 from gitdeploy.deploy.placed import what_is_live
+from gitdeploy.deploy.service_states import ServiceState, service_states
 from gitdeploy.deploy.services import (
-    ServiceState,
     install_services,
     restart_services,
-    service_states,
     uninstall_services,
 )
 from gitdeploy.errors import UsageError
@@ -142,6 +141,7 @@ def _shape(state: ServiceState) -> dict[str, object]:
         "installed": state.installed,
         "socket": state.socket,
         "live": state.live,
+        "described": state.described,
         "slots": [
             {
                 "slot": slot.number,

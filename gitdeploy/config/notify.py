@@ -87,6 +87,8 @@ class Notify(Table, frozen=True, kw_only=True):
     """The chains that are told of; default both."""
     tries: Annotated[int, Meta(ge=1, le=10)] = 5
     """How often a channel that fails is tried, ever more slowly; default 5."""
+    within_s: Seconds = field(name="within", default=Seconds(120))
+    """Seconds for one notice, all its channels and tries; default 2m."""
     webhook: Webhook | None = None
     """An address of our own kind; default none."""
 

@@ -208,6 +208,11 @@ class Config(Table, frozen=True, kw_only=True):
         return None if own == "off" else own
 
     @property
+    def asks_the_server(self) -> bool:
+        """Whether something of it is done by the server itself, on any chain."""
+        return any(self.health_for(one) or self.services_for(one) for one in CHAINS)
+
+    @property
     def ever_deactivates(self) -> bool:
         """Whether a roll back has commands to run, on any chain."""
         return any(self.deactivate_for(chain) for chain in CHAINS)

@@ -7,6 +7,7 @@ from msgspec import Meta, field
 from gitdeploy.config.access import Access
 from gitdeploy.config.confining import Steps
 from gitdeploy.config.notify import Notify
+from gitdeploy.config.places import Asking, Listening, Reach
 from gitdeploy.config.reading import Table, read
 from gitdeploy.config.refs import RefBounds
 from gitdeploy.config.sharing import Sharing
@@ -48,6 +49,11 @@ class Limits(Table, frozen=True, kw_only=True):
     """Bytes that one push may send, packed; default 2GiB."""
     disk_bytes: Size | None = None
     """Bytes of the disk that the app may take, all in all; default: no limit."""
+    disk_files: _Count | None = None
+    """Files, links and directories that the app may have, all in all; default: no
+    limit."""
+    tmp_bytes: Size = Size(8 * 2**30)
+    """Bytes of the disk that one confined command may have in /tmp; default 8GiB."""
     steps_time_s: Seconds = field(name="steps_time", default=Seconds(24 * 3600))
     """Seconds that all commands of one stage may take together; default 24h."""
     cpu_time_s: Seconds | None = field(name="cpu_time", default=None)
@@ -68,6 +74,9 @@ class Submodules(Table, frozen=True, kw_only=True):
 
     protocols: tuple[_Protocol, ...] = ("https", "ssh")
     """Of https, ssh and file; empty: none may be fetched. Default https and ssh."""
+    ssh_key: bool = False
+    """Whether the server's own ssh key is offered where a commit says that its
+    submodules come from; default no."""
 
 
 class ServerConfig(Table, frozen=True, kw_only=True):
@@ -83,6 +92,10 @@ class ServerConfig(Table, frozen=True, kw_only=True):
     """Where submodules may come from."""
     notify: Notify = Notify()
     """Who is told what became of a deployment."""
+    health: Asking = Asking()
+    """Where health may ask."""
+    services: Listening = Listening()
+    """Where services may listen."""
     refs: RefBounds = RefBounds()
     """How far deploy.toml may say which refs deploy."""
     windows: Windows = Windows()
@@ -91,6 +104,11 @@ class ServerConfig(Table, frozen=True, kw_only=True):
     """What has to be signed, and by whom."""
     access: Access = Access()
     """Who may do what with this app, beside what access.toml grants."""
+
+    @property
+    def reach(self) -> Reach:
+        """Where questions may go on a pusher's behalf."""
+        return Reach(self.health.hosts, only_listed=not self.steps.network)
 
     @property
     def restrains_commands(self) -> bool:

@@ -6,6 +6,7 @@ from typing import Final
 
 from msgspec import field
 
+from gitdeploy.config.addresses import clash
 from gitdeploy.config.reading import Table
 from gitdeploy.config.rules import refuse_empty, refuse_too_many
 from gitdeploy.config.values import BadValueError, Seconds, shown
@@ -95,22 +96,25 @@ class Service(Table, frozen=True, kw_only=True):
 def refuse_clashes(services: Sequence[Service], at: str) -> None:
     """Refuse two services of one chain with the same name or address."""
     refuse_too_many(services, at)
-    seen = set[str]()
     for n, service in enumerate(services):
-        for key, value in (("name", service.name), ("listen", service.listen)):
-            if (mark := f"{key} {value}") in seen:
-                should = f"a {key} no other service has"
-                raise BadValueError(should, shown(value), at=f"{at}[{n}].{key}")
-            seen.add(mark)
+        for other in services[:n]:
+            same = {
+                "name": (service.name, service.name == other.name),
+                "listen": (service.listen, clash(service.listen, other.listen)),
+            }
+            for key, (value, is_same) in same.items():
+                if is_same:
+                    should = f"a {key} no other service has"
+                    raise BadValueError(should, shown(value), at=f"{at}[{n}].{key}")
 
 
 def refuse_shared(
     dev: Sequence[Service], prod: Sequence[Service], at: str = ".services"
 ) -> None:
     """Refuse an address that services of both chains would listen on."""
-    taken = {service.listen for service in prod if not service.listen.is_own}
+    taken = [service.listen for service in prod if not service.listen.is_own]
     for n, service in enumerate(dev):
-        if service.listen in taken:
+        if any(clash(service.listen, one) for one in taken):
             raise BadValueError(
                 'a unix socket such as "web.sock", of which each chain has its own,'
                 " or of one chain only (see [chains.dev] services)",

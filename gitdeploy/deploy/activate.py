@@ -12,11 +12,13 @@ from msgspec.structs import replace
 
 from gitdeploy.chain import Chain
 from gitdeploy.config import Activation, Config, Health
+from gitdeploy.config.places import Reach
 from gitdeploy.deploy.app import App
 from gitdeploy.deploy.attempt import Wanted
 from gitdeploy.deploy.flip import shows_a_page
 from gitdeploy.deploy.lending import lending
 from gitdeploy.deploy.placed import wanted_of
+from gitdeploy.deploy.quota import QuotaWatch
 from gitdeploy.deploy.release_log import log_open
 from gitdeploy.deploy.report import Report
 from gitdeploy.deploy.still_wanted import check_not_cancelled, heard_meanwhile
@@ -30,7 +32,7 @@ from gitdeploy.errors import (
     Unhealthy,
 )
 from gitdeploy.model import Release
-from gitdeploy.probe import Heard, ask_until_healthy
+from gitdeploy.probe import Heard, ask_until_healthy, why_not_asked
 from gitdeploy.steps import Mask, Workplace, run_step
 from gitdeploy.system.bugs import foreseen
 from gitdeploy.system.clock import Stopwatch
@@ -42,7 +44,13 @@ _LOOK_S: Final = 0.1
 
 
 def activate(
-    app: App, release: Release, wanted: Wanted, report: Report, time: TrialTime
+    app: App,
+    release: Release,
+    wanted: Wanted,
+    report: Report,
+    time: TrialTime,
+    *,
+    is_new: bool,
 ) -> None:
     """Run the `[[activate]]` commands of what is live, its services, ask its health.
 
@@ -52,32 +60,31 @@ def activate(
         wanted: What it was made of, and the chain.
         report: Tells the pusher.
         time: How long its parts have run already.
+        is_new: Whether it was not live before; what was, goes on without its health
+            where server.toml does not let that be asked any more.
 
     Raises:
         StepFailed: A command did not succeed; the later ones did not run.
-        ReleaseFailed: A service did not get ready.
+        ReleaseFailed: A service did not get ready, or a command took too much of the
+            disk.
         Unhealthy: It does not answer as it should.
         Cancelled: Somebody did not want to wait for it any more.
     """
     config, chain = wanted.config, wanted.chain
     with log_open(app, release, report), heard_meanwhile(app):
-        place = workplace(
-            app,
-            release,
-            wanted,
-            report,
-            stage="activate",
-            check=lambda: check_not_cancelled(app),
-        )
+        look = _looking(app)
+        place = workplace(app, release, wanted, report, stage="activate", check=look)
         _run_commands(app, config, place, report, time)
         if config.services_for(chain):  # what they need is there by now
             from gitdeploy.deploy.services import restart_services
 
             with lending(app, trial=chain):
                 restart_services(app, wanted, report, running=time.begun("services"))
-        health = config.health_for(chain)
+        health, reach = config.health_for(chain), app.server.reach
         if health and shows_a_page(app, chain):
             report.line("health", "not asked: maintenance is on")
+        elif health and not is_new and (why := why_not_asked(health.url, reach)[0]):
+            report.line("health", f"not asked: {why}")
         elif health:
             _see_healthy(app, health, place.mask, report, time)
 
@@ -100,8 +107,20 @@ def _run_commands(
         running=time.begun("commands"),
     )
     for step in steps:
+        place.check()
         with lending(app, trial=chain):
             _run(step, place, config.limit_s(step), report)
+
+
+def _looking(app: App) -> Callable[[], None]:
+    """Return what ends commands around the flip: who cancels, and a full quota."""
+    quota = QuotaWatch(app, over_already=True)
+
+    def look() -> None:
+        check_not_cancelled(app)
+        quota.look()
+
+    return look
 
 
 def deactivate(
@@ -154,18 +173,15 @@ def _deactivate(
     steps = config.deactivate_for(wanted.chain)
     if steps:
         with log_open(app, release, report):
+            look = _looking(app)
             place = workplace(
-                app,
-                release,
-                wanted,
-                report,
-                stage="deactivate",
-                check=lambda: check_not_cancelled(app),
+                app, release, wanted, report, stage="deactivate", check=look
             )
             behind = str(app.directory(previous)) if previous else ""
             known = {**place.environment, "GITDEPLOY_PREVIOUS_DIR": behind}
             place = replace(place, environment=known)
             for step in steps:
+                look()
                 with lending(app, trial=wanted.chain):
                     _run(step, place, config.limit_s(step), report)
 
@@ -199,7 +215,7 @@ def _heard(app: App, health: Health, time: TrialTime) -> Heard:
     Raises:
         Cancelled: Somebody did not want to wait for it any more.
     """
-    asking = _Asking(health, time.begun("health"))
+    asking = _Asking(health, time.begun("health"), app.server.reach)
     with lending(app, trial=time.chain):
         return asking.followed(lambda: check_not_cancelled(app))
 
@@ -207,8 +223,9 @@ def _heard(app: App, health: Health, time: TrialTime) -> Heard:
 class _Asking:
     """A thread that asks, so that nothing we wait for is out of reach."""
 
-    def __init__(self, health: Health, running: Stopwatch) -> None:
+    def __init__(self, health: Health, running: Stopwatch, reach: Reach) -> None:
         self._health = health
+        self._reach = reach
         self._running = running
         self._enough = threading.Event()
         self._heard: Heard | None = None
@@ -232,6 +249,8 @@ class _Asking:
     def _ask(self) -> None:
         stop, running = self._enough.is_set, self._running
         try:
-            self._heard = ask_until_healthy(self._health, stop=stop, running=running)
+            self._heard = ask_until_healthy(
+                self._health, stop=stop, running=running, reach=self._reach
+            )
         except Exception as error:  # noqa: BLE001 - told by the one who waits
             self._error = error

@@ -29,6 +29,8 @@ if TYPE_CHECKING:  # what a hook does not need, it does not import
 
 __all__ = [
     "DEFAULT_LINKS",
+    "SERVICES_INSTALLED",
+    "SERVICES_KEPT",
     "App",
     "damaged_apps",
     "default_target",
@@ -37,6 +39,10 @@ __all__ = [
 ]
 
 DEFAULT_LINKS: Final = 3
+SERVICES_INSTALLED: Final = "services"
+"""The setting that says that somebody installed them: new ones are, by the flip."""
+SERVICES_KEPT: Final = "services kept"
+"""The setting that says which services were started; see `kept`."""
 
 
 class App:
@@ -138,6 +144,12 @@ class App:
         root = self.layout.root
         where = root / target if target else default_target(root)
         return Public(Path(os.path.realpath(where)), self.name, links)
+
+    @property
+    def may_keep_services(self) -> bool:
+        """Whether a service was ever started; cheap."""
+        setting = self.ledger.setting
+        return bool(setting(SERVICES_INSTALLED) or setting(SERVICES_KEPT))
 
     @cached_property
     def server(self) -> "ServerConfig":

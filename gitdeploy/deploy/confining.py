@@ -21,6 +21,7 @@ __all__ = ["Means", "bounds_of", "check_allowed", "confinement_of", "means_of"]
 Means: TypeAlias = Literal["bubblewrap", "kernel", "nothing"]
 
 _OWN: Final = 0o700
+_SHM_BYTES: Final = 2**30
 _INSTALL: Final = "sudo apt-get install bubblewrap"
 
 
@@ -76,7 +77,7 @@ def confinement_of(
         links: Public links that they find, as they are.
         free_environment: All the environment of commands that are not held.
 
-    Changes: makes the cache directory of the app, where it is missing.
+    Changes: makes directories of the app for them, where they are missing.
     """
     steps = app.server.steps
     means, _ = means_of(app)
@@ -85,11 +86,13 @@ def confinement_of(
     free = frozenset(command.strip() for command in steps.unconfined)
     if means == "kernel":
         return Confinement(None, True, free, free_environment)  # noqa: FBT003 - a struct
-    files.make_directory(app.layout.cache, _OWN)
-    around = app.surroundings
+    for own in (app.layout.cache, app.layout.tmp):
+        files.make_directory(own, _OWN)
+    around, memory_bytes = app.surroundings, app.server.limits.memory_bytes
     box = Box(
         home=app.layout.cache,
-        tmp=Path(around.tmpdir),
+        tmp=app.layout.tmp,
+        shm_bytes=min(memory_bytes or _SHM_BYTES, _SHM_BYTES),
         readable=(*_places(app, steps.readable), *filter(None, [previous])),
         writable=(release, shared, *_places(app, steps.writable)),
         hidden=(app.layout.root, app.public.target, Path(around.home)),
@@ -103,7 +106,11 @@ def bounds_of(app: App) -> Bounds:
     """Return how much one command of an app may use."""
     limits = app.server.limits
     return Bounds(
-        limits.steps_time_s, limits.cpu_time_s, limits.memory_bytes, limits.processes
+        limits.steps_time_s,
+        limits.cpu_time_s,
+        limits.memory_bytes,
+        limits.processes,
+        limits.tmp_bytes,
     )
 
 

@@ -188,12 +188,16 @@ class Flow:
                 attempt.release = self._app.ledger.releases.get(error.release)
 
     def _check_allowed(self, attempt: Attempt) -> None:
-        """Prepare nothing whose commands the server would not run as they are."""
+        """Prepare nothing that asks more than the server would do."""
         app, source, decision = self._app, attempt.source, attempt.decision
         if isinstance(decision, Deploy) and decision.build:
             from gitdeploy.deploy.durations import check_durations
 
             check_durations(app.server.limits, source.config, source.commit or "")
+        if isinstance(decision, Deploy) and source.config.asks_the_server:
+            from gitdeploy.deploy.permitted import check_permitted
+
+            check_permitted(app, source.config, source.commit)
         if app.server.restrains_commands:
             from gitdeploy.deploy.confining import check_allowed
 

@@ -9,7 +9,6 @@ import os
 import platform
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Final
 
@@ -21,6 +20,7 @@ from gitdeploy.errors import GitdeployError
 from gitdeploy.logs import Log
 from gitdeploy.model import CHAINS, Deployment, short_ref
 from gitdeploy.system import files, flock
+from gitdeploy.system.apart import done_apart
 from gitdeploy.system.terminal import human_time, printable
 
 __all__ = [
@@ -30,11 +30,13 @@ __all__ = [
     "send_patiently",
     "test_notice",
     "to_be_told",
+    "told",
 ]
 
 _FIRST_PAUSE_S: Final = 0.5
 _LONGER: Final = 4
 _LOG_BYTES: Final = 2**20
+_MEMORY_BYTES: Final = 256 * 2**20
 _ACTIONS: Final = {"stage": "staged", "release": "released", "redeploy": "redeployed"}
 _WORDS: Final[dict[str, Event]] = {
     "deployed": "deployed",
@@ -157,12 +159,27 @@ def _tell_all(app: App) -> None:
 
 def _tell(app: App, notify: Notify, notice: Notice) -> None:
     """Tell everybody, at once; who cannot be told holds up nobody else."""
+    _log(app, [f"{one}: {why}: {notice.title}" for one, why in told(notify, notice)])
+
+
+def told(notify: Notify, notice: Notice, tries: int = 0) -> list[tuple[str, str]]:
+    """Tell everybody, at once and in time; return who could not be told, and why.
+
+    Args:
+        notify: Who is told, and how long that may take.
+        notice: What.
+        tries: How often a channel is tried; 0: as often as `notify` says.
+    """
     channels = channels_of(notify)
-    with ThreadPoolExecutor(len(channels)) as pool:
-        answers = pool.map(lambda c: send_patiently(c, notice, notify.tries), channels)
-        said = zip(channels, answers, strict=True)
-        failed = [f"{one.name}: {why}: {notice.title}" for one, why in said if why]
-    _log(app, failed)
+    works = [
+        lambda one=one: send_patiently(one, notice, tries or notify.tries)
+        for one in channels
+    ]
+    said = done_apart(works, within_s=notify.within_s, memory_bytes=_MEMORY_BYTES)
+    late = f"not told within {human_time(notify.within_s)} and 256 MiB"
+    whys = [late if why is None else why for why in said]
+    names = [one.name for one in channels]
+    return [(name, why) for name, why in zip(names, whys, strict=True) if why]
 
 
 def send_patiently(

@@ -117,6 +117,7 @@ def release_staged(app: App, report: Report) -> Outcome:
     release = app.ledger.releases.get(staged.release)
     if release.commit:
         source = read_source(app, staged.ref or NO_REF, release.commit)
+        _check_permitted(app, source)
         release = _fit_for_prod(app, release, source, report)
     _check_still_head(app, "dev", staged)
     entry = Entry(release.number, staged.commit, None, clock.now())
@@ -156,6 +157,7 @@ def redeploy(app: App, name: ChainName, report: Report) -> Outcome:
         raise NothingThere(f"{name} shows no commit that could be deployed again")
     _check_signed(app, name, head, promotes=False)
     source = read_source(app, head.ref or NO_REF, head.commit)
+    _check_permitted(app, source)
     report.title(app.name, name, head.commit[:7])
     release = _prepared(app, "redeploy", source, name, report, anew=True)
     _check_still_head(app, name, head)
@@ -179,6 +181,14 @@ def _check_still_head(app: App, name: ChainName, head: Entry) -> None:
     """
     if app.ledger.chains.read(name).head != head:
         raise Cancelled(f"cancelled: {name} was rolled back meanwhile")
+
+
+def _check_permitted(app: App, source: Source) -> None:
+    """Let no verb bring what asks more than the server would do."""
+    if source.config.asks_the_server:
+        from gitdeploy.deploy.permitted import check_permitted
+
+        check_permitted(app, source.config, source.commit)
 
 
 def _fit_for_prod(

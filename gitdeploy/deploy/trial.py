@@ -64,15 +64,17 @@ def try_out(  # noqa: PLR0913 - an event, its two chains, and who is told
         return
     _end_watch(app, after.name)
     if after.head.commit is None:
+        _stop_services(app, after.name, None, report)
         return
     watch = Stopwatch()
     try:
         wanted = wanted or wanted_of(app, after.name, after.head)
         if wanted and _asks_anything(wanted.config, after.name):
             wanted = in_time(app, wanted)
-            _activate_head(app, event, after, wanted, report)
+            _activate_head(app, event, after, wanted, report, is_new=is_new)
             if is_new:  # going back and forth for ever would help nobody
                 _begin_watch(app, after, wanted)
+        _stop_services(app, after.name, wanted, report)
     except Exception as error:  # whatever it is, it does not work
         no = foreseen(error)
         cancelled = isinstance(error, Cancelled)
@@ -144,14 +146,20 @@ def _asks_anything(config: Config, chain: ChainName) -> bool:
 
 
 def _activate_head(
-    app: App, event: int, chain: Chain, wanted: Wanted, report: Report
+    app: App,
+    event: int,
+    chain: Chain,
+    wanted: Wanted,
+    report: Report,
+    *,
+    is_new: bool = False,
 ) -> None:
     from gitdeploy.deploy.activate import activate
 
     assert chain.head is not None
     release = app.ledger.releases.get(chain.head.release)
     time = TrialTime(app, chain.name, event, release.number)
-    activate(app, release, wanted, report, time)
+    activate(app, release, wanted, report, time, is_new=is_new)
     if release.bad_at:
         app.ledger.releases.absolve(release.number)
 
@@ -159,15 +167,31 @@ def _activate_head(
 def _activated_again(app: App, event: int, before: Chain, report: Report) -> str:
     """Activate what is live again; return what to say of it if that fails too."""
     if before.head is None:
+        _stop_services(app, before.name, None, report)
         return ""
     try:
         wanted = wanted_of(app, before.name, before.head)
         if wanted and _asks_anything(wanted.config, before.name):
             _activate_head(app, event, before, wanted, report)
+        _stop_services(app, before.name, wanted, report)
     except Exception as error:  # noqa: BLE001 - it is live again all the same
         number, why = before.head.release, blamed(foreseen(error))
         return f"; release {number} is live again, and fails too: {why}"
     return ""
+
+
+def _stop_services(
+    app: App, chain: ChainName, live: Wanted | None, report: Report
+) -> None:
+    """Stop the services of a chain that what is live does not describe."""
+    if app.may_keep_services:
+        from gitdeploy.deploy.services import stop_services
+
+        try:
+            described = live.config.services_for(chain) if live else ()
+            stop_services(app, chain, described, report)
+        except (GitdeployError, OSError) as error:  # `doctor` tells what goes on
+            report.line("service", f"not stopped: {blamed(error)}")
 
 
 def _begin_watch(app: App, chain: Chain, wanted: Wanted) -> None:

@@ -75,7 +75,7 @@ class _Watcher:
     def watch(self) -> None:
         """Ask again and again, until there is nothing to be watched any more."""
         while health := self._to_ask():
-            heard = ask(health.url, health)
+            heard = ask(health.url, health, reach=self._app.server.reach)
             if heard.right or self._is_hidden():
                 self._unhealthy, self._told = None, False
             else:
@@ -125,7 +125,8 @@ class _Watcher:
             ):
                 if _current(app, self._chain) != self._watch:
                     return
-                if ask(health.url, health).right:  # while we waited for our turn
+                # while we waited for our turn
+                if ask(health.url, health, reach=app.server.reach).right:
                     self._told = False
                     return
                 _take_back(app, self._chain, health, why)

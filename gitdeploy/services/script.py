@@ -23,7 +23,7 @@ from gitdeploy.system.programs import program
 
 __all__ = ["HOLD", "release_of", "write_script"]
 
-HOLD: Final = "#!/bin/sh\nexec sleep infinity\n"
+HOLD: Final = '#!/bin/sh\nGITDEPLOY_SLOT="$0" exec sleep infinity\n'
 """What keeps the socket of a supervisor that closes it with its last process."""
 
 _HEADER: Final = "# release "
@@ -64,6 +64,7 @@ def _lines(description: Description, slot: int, launch: Launch) -> Iterator[str]
         notified = shlex.quote(str(description.notified(slot)))
         yield f': "${{NOTIFY_SOCKET:={notified}}}"'
     yield f"exec {shlex.quote(program('env'))} -i \\"
+    yield f"  {shlex.quote(f'GITDEPLOY_SLOT={description.script(slot)}')} \\"
     for name, value in launch.environment.items():
         yield f"  {shlex.quote(f'{name}={value}')} \\"
     if description.service.notify:

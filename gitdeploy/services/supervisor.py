@@ -13,16 +13,19 @@ import http.client
 import math
 import os
 import shlex
+import signal
 import socket
 import sys
 import time
 import xmlrpc.client
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
 from gitdeploy.errors import SystemFailed
 from gitdeploy.services.description import SLOTS, Description
+from gitdeploy.services.found import end, processes_of, supervisors_of
 from gitdeploy.services.generation import State
 from gitdeploy.services.script import HOLD
 from gitdeploy.system import files, process
@@ -108,21 +111,43 @@ class Supervisor:
     def shut_down(self) -> None:
         """Stop the service and close its socket; returns when all has ended.
 
+        One that cannot be talked to any more, as somebody removed its files, is ended
+        as well, and so is what one that was killed left running.
+
+        Raises:
+            SystemFailed: Something goes on, whatever it is told.
+
         Changes: processes only. Safe to repeat.
         """
-        try:
+        with suppress(OSError, xmlrpc.client.Fault):
             self._call("supervisor.shutdown")
-        except OSError:
-            return
-        watch = Stopwatch()
-        limit_s = self.description.service.stop_timeout_s + _ANSWERS_WITHIN_S
-        while self._answers():
-            if watch.seconds > limit_s:
-                raise SystemFailed(f"supervisord of {self.description.name} goes on")
+        self._see_ended(self._supervisors)
+        self._see_ended(self._left)
+
+    def _see_ended(self, left: Callable[[], list[int]]) -> None:
+        """Wait until processes have ended; tell them to, where nobody else does."""
+        watch, told = Stopwatch(), False
+        limit_s = self.description.service.stop_timeout_s
+        while pids := left():
+            if not told and not self._answers():
+                end(pids, signal.SIGTERM)
+                told = True
+            if watch.seconds > limit_s + _ANSWERS_WITHIN_S:
+                raise SystemFailed(f"processes of {self.description.name} go on")
+            if watch.seconds > limit_s + _ANSWERS_WITHIN_S / 2:
+                end(pids, signal.SIGKILL)
             time.sleep(_LOOK_S)
 
+    def _supervisors(self) -> list[int]:
+        ours = supervisors_of(self.description.directory)
+        return ours.get(str(self._path("conf")), [])
+
+    def _left(self) -> list[int]:
+        slots = (_HOLDER, *SLOTS)
+        return processes_of({slot: self._script(slot) for slot in slots})
+
     def uninstall(self) -> None:
-        """Stop the service and forget it; what it printed stays.
+        """Stop the service and forget it; its socket and what it printed stay.
 
         Changes: its process, then its files. Safe to repeat.
         """
@@ -131,8 +156,6 @@ class Supervisor:
             files.remove_file(self._path(ending))
         for slot in (_HOLDER, *SLOTS):
             files.remove_file(self._script(slot))
-        if self.description.service.listen.is_unix:
-            files.remove_file(Path(self.description.listen))
 
     # --- what a keeper does ---------------------------------------------------------
 

@@ -23,7 +23,7 @@ from gitdeploy.system import files, process
 from gitdeploy.system.programs import program
 from gitdeploy.system.surroundings import Environment
 
-__all__ = ["Systemd", "systemd_runs"]
+__all__ = ["Systemd", "systemd_runs", "units_of"]
 
 BOOTED: Final = Path("/run/systemd/system")
 """There where systemd started the machine (sd_booted(3))."""
@@ -55,6 +55,13 @@ def systemd_runs(env: Environment, booted: Path = BOOTED) -> bool:
     return True
 
 
+def units_of(env: Environment) -> Path:
+    """Return where our units lie."""
+    if os.geteuid() == 0:
+        return Path("/etc/systemd/system")
+    return Path(env["HOME"]) / ".config/systemd/user"
+
+
 class Systemd:
     """The units of one service of one chain: of the user's own manager, or root's."""
 
@@ -67,7 +74,18 @@ class Systemd:
     @property
     def installed(self) -> bool:
         """Whether somebody wanted the service to run."""
-        return self._path(".socket").exists()
+        return self._path(".socket").exists() and self._is_ours
+
+    @property
+    def _is_ours(self) -> bool:
+        """Whether the units run our scripts, and not those of another app or root.
+
+        Service `dev-web` of prod of the app `a` has the name of `web` of dev of the
+        app `a-prod`.
+        """
+        slot = self._path("-1.service")
+        ours = _quoted(self.description.script(1))
+        return slot.exists() and ours in slot.read_text()
 
     @property
     def as_described(self) -> bool:
@@ -101,6 +119,12 @@ class Systemd:
         """
         if self.as_described and self.alive:
             return False
+        if self._path("-1.service").exists() and not self._is_ours:
+            raise SystemFailed(
+                f"service {self.description.service.name}: {self._unit('.socket')}"
+                " belongs to another app, or to an app below another root",
+                hint="another name  in [[services]] of deploy.toml",
+            )
         if self.installed and not self.listens_as_described:
             self.shut_down()
         files.make_directory(self.description.directory)
@@ -124,10 +148,12 @@ class Systemd:
         self._order("stop", *map(self._unit, endings), timeout_s=limit_s)
 
     def uninstall(self) -> None:
-        """Stop the service and forget it; what it printed stays.
+        """Stop the service and forget it; its socket and what it printed stay.
 
         Changes: what systemd runs, then the units. Safe to repeat.
         """
+        if self._path("-1.service").exists() and not self._is_ours:
+            return
         if self.installed:
             self.shut_down()
             self._order("disable", *map(self._unit, self._units()))
@@ -186,9 +212,7 @@ class Systemd:
 
     @property
     def _directory(self) -> Path:
-        if os.geteuid() == 0:
-            return Path("/etc/systemd/system")
-        return Path(self._env["HOME"]) / ".config/systemd/user"
+        return units_of(self._env)
 
     def _path(self, ending: str) -> Path:
         return self._directory / self._unit(ending)

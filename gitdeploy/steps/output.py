@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Final, Protocol
 
-from gitdeploy.steps.secrets import forms, pattern
+from gitdeploy.steps.hidden import Hidden
 from gitdeploy.system.clock import Stopwatch
 from gitdeploy.system.terminal import human_time, printable
 
@@ -46,22 +46,23 @@ class Mask:
     """
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        hidden = {form for secret in secrets for form in forms(secret)}
-        self._longest = max(map(len, hidden), default=0)
-        self._pattern = pattern(hidden)
+        self._hidden = Hidden(secrets)
 
     def __call__(self, text: str) -> str:
         """Return the text with every secret replaced."""
-        return self._pattern.sub("[hidden]", text) if self._pattern else text
+        shown, at = "", 0
+        for start, end in self._hidden.spans(text):
+            shown += text[at:start] + "[hidden]"
+            at = end
+        return shown + text[at:] if at else text
 
     def cut(self, text: str) -> int:
         """Return where text that goes on can be cut without cutting a secret."""
-        end = max(len(text) - self._longest, 0)
-        if self._pattern:
-            for found in self._pattern.finditer(text):
-                if found.start() < end < found.end():
-                    return found.start()
-        return end
+        cut = max(len(text) - self._hidden.longest, 0)
+        for start, end in self._hidden.spans(text):
+            if start < cut < end:
+                return start
+        return cut
 
 
 class Output:

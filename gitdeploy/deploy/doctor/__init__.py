@@ -19,6 +19,7 @@ from gitdeploy.deploy.doctor import (
     releases,
     repository,
     rights,
+    services,
     shared,
     unfinished,
 )
@@ -184,10 +185,11 @@ _LOOKS: Final[tuple[Look, ...]] = (
     unfinished.findings,
     shared.findings,
     edited.findings,
+    services.findings,
     links.published_findings,
     releases.findings,
     releases.pruned_findings,
     links.findings,
 )
-_NEEDS_REPOSITORY: Final = 4
+_NEEDS_REPOSITORY: Final = 5
 _PASSING: Final = (unfinished.findings, releases.pruned_findings)
