@@ -62,7 +62,7 @@ def check_out(git: Git, tree: str, destination: Path, *, path: str = ".") -> Non
         ReleaseFailed: git could not write a file; its own words say which.
     """
     work_tree = destination if path == "." else destination / _BESIDE
-    files.make_directory(work_tree)
+    files.make_directory(work_tree, files.FOR_ALL_TO_VISIT)
     with _index(git.directory / _INDEX) as index:
         if path == ".":
             _git(git, index, work_tree, "read-tree", "--reset", "-u", tree)
@@ -188,7 +188,7 @@ def _scratch(
     """Give an index of some files, and make the directory they can be written to."""
     lines = (b"%o %b\t%b\0" % (f.mode, f.id.hex().encode(), name) for name, f in listed)
     files.remove_tree(work_tree)  # of one that was killed
-    files.make_directory(work_tree)
+    files.make_directory(work_tree, files.FOR_ALL_TO_VISIT)
     try:
         with _index(work_tree.with_name(f"{work_tree.name}.index")) as index:
             info = ("update-index", "-z", "--index-info")

@@ -36,6 +36,7 @@ def surroundings(environ: Mapping[str, str]) -> Surroundings:
         user=account.pw_name,
         shell=account.pw_shell or "/bin/sh",
         tmpdir=environ.get("TMPDIR", "/tmp"),  # noqa: S108 - the default of every tool
+        keys=environ.get("GITDEPLOY_KEYS", ""),
     )
 
 

@@ -103,6 +103,11 @@ class Layout(Struct, frozen=True):
         return self.releases / ".verify"
 
     @property
+    def alone(self) -> Path:
+        """What a step sees as its release, with its inputs alone; gone afterwards."""
+        return self.releases / ".inputs"
+
+    @property
     def ledger(self) -> Path:
         """The SQLite file."""
         return self.home / "ledger.db"
@@ -130,6 +135,11 @@ class Layout(Struct, frozen=True):
     def queue(self) -> Path:
         """One file for each who waits for the lock."""
         return self.home / "queue"
+
+    @property
+    def pushed(self) -> Path:
+        """One file for each push that was judged before its refs moved."""
+        return self.home / "pushed"
 
     @property
     def reserve(self) -> Path:

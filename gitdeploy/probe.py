@@ -108,16 +108,16 @@ def ask_until_healthy(
     health: Health,
     *,
     stop: Callable[[], bool],
-    running: Stopwatch | None = None,
     reach: Reach = HERE,
+    running: Stopwatch | None = None,
 ) -> Heard:
     """Ask until it is healthy, or `within` is over; return the last that was heard.
 
     Args:
         health: What to ask, how long, and for how long all has to be right.
         stop: Asked between questions; when true, the last answer is returned.
-        running: Since when it is asked already; None: since now.
         reach: Where may be asked.
+        running: Since when it is asked already; None: since now.
     """
     watch, healthy_since = running or Stopwatch(), -1.0
     while True:

@@ -80,7 +80,7 @@ def keep(
     kept: Folders = {}
     for path in sorted(wanted):  # a folder before what is in it
         folder, before, inner = wanted[path], had.get(path), os.fsdecode(path)
-        files.make_directory(destination / inner)
+        files.make_directory(destination / inner, files.FOR_ALL_TO_VISIT)
         found = [_unstamped(file) for file in folder.files]
         if before and before.files:
             known = {file.name: file for file in before.files if file.stamp}

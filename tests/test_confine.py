@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 from support import process
 from support.git import REMOTE, Work
-from support.ordinary import give, ordinary_user, without_programs
+from support.ordinary import NOBODY, give, ordinary_user, without_programs
 from support.server import Server
 from support.tools import needs
 
@@ -73,7 +73,11 @@ class Place:
         return json.loads(self.gitdeploy(*words, "--json").stdout)
 
     def server_toml(self, text: str) -> None:
-        (self.root / "shop/server.toml").write_text(text)
+        place = self.root / "shop/server.toml"
+        place.write_text(text)
+        place.chmod(0o600)
+        if self.is_other:
+            os.chown(place, NOBODY, NOBODY)
 
     def push(self, toml: str, ref: str = "main", **files: str) -> "Told":
         """Push a commit with a deploy.toml and files."""

@@ -1,5 +1,6 @@
 """`gitdeploy repair`: what a crash or a lost ledger left is made right."""
 
+import os
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
@@ -39,11 +40,26 @@ __all__ = ["command"]
     help="With --from-links: where the links are; else ROOT/www.",
 )
 @click.option(
+    "--adopt",
+    "also",
+    type=click.Path(file_okay=False, path_type=Path),
+    multiple=True,
+    metavar="DIR",
+    help="With --from-links: a directory elsewhere that `deploy` had linked.",
+)
+@click.option(
     "--no-deploy",
     "deploys",
     flag_value=False,
     default=True,
     help="Leave refs that moved unseen as they are, and only say so.",
+)
+@click.option(
+    "--deploy",
+    "named",
+    multiple=True,
+    metavar="REF",
+    help="Deploy this ref, which moved unseen and which nobody judged.",
 )
 @root_option
 @wait_option
@@ -53,19 +69,24 @@ def command(  # noqa: PLR0913 - the options of the verb
     app: str | None,
     from_links: bool,
     target: Path | None,
+    also: tuple[Path, ...],
     deploys: bool,
+    named: tuple[str, ...],
     root: Path,
     wait_s: float,
     as_json: bool,
 ) -> None:
     """Make right what a crash or a lost ledger left.
 
-    Unfinished deployments are ended, the links show the ledger, and refs that moved
-    unseen are deployed. Without APP: every app of the root, whatever becomes of the
-    others. Safe to repeat, and at every start of the machine.
+    Unfinished deployments are ended, the links show the ledger, and refs are deployed
+    that a push moved whose right was asked for before it died. Others that moved
+    unseen are named: deploy them by --deploy. Without APP: every app of the root,
+    whatever becomes of the others. Safe to repeat, and at every start of the machine.
     """
     if from_links and app is None:
         raise UsageError("--from-links needs the name of the app")
+    if named and (app is None or from_links or not deploys):
+        raise UsageError("--deploy needs the name of the app, and goes alone")
     names = [app] if app else set_up_apps(root)
     done: dict[str, Sequence[str]] = {}
     for name in names if len(names) > 1 else ():
@@ -79,9 +100,9 @@ def command(  # noqa: PLR0913 - the options of the verb
                 _locked(opened_app, wait_s),
             ):
                 done[name] = (
-                    _rebuilt(opened_app, target)
+                    _rebuilt(opened_app, target, also)
                     if from_links
-                    else _mended(opened_app, deploys=deploys)
+                    else _mended(opened_app, deploys=deploys, named=named)
                 )
         _show(done, as_json=as_json)
 
@@ -101,18 +122,20 @@ def _show_truth(root: Path, name: str) -> None:
         recover(app, tries=False)
 
 
-def _rebuilt(app: App, target: Path | None) -> list[str]:
+def _rebuilt(app: App, target: Path | None, also: Sequence[Path]) -> list[str]:
     from gitdeploy.deploy.repair import rebuild_from_links
 
-    return rebuild_from_links(app, target or default_target(app.layout.root))
+    place = target or default_target(app.layout.root)
+    named = [Path(os.path.abspath(path)) for path in also]
+    return rebuild_from_links(app, place, also=named)
 
 
-def _mended(app: App, *, deploys: bool) -> list[str]:
+def _mended(app: App, *, deploys: bool, named: Sequence[str]) -> list[str]:
     from gitdeploy.deploy.flip import missing
     from gitdeploy.deploy.recover import recover
     from gitdeploy.deploy.repair import repair
 
-    done = [*recover(app), *repair(app, progress(), deploys=deploys)]
+    done = [*recover(app), *repair(app, progress(), deploys=deploys, named=named)]
     if app.ledger.deployments.unfinished():
         raise StateError(
             "; ".join(done) or "not finished", hint=f"gitdeploy doctor {app.name}"

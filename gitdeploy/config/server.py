@@ -6,6 +6,7 @@ from msgspec import Meta, field
 
 from gitdeploy.config.access import Access
 from gitdeploy.config.confining import Steps
+from gitdeploy.config.linking import Links
 from gitdeploy.config.notify import Notify
 from gitdeploy.config.places import Asking, Listening, Reach
 from gitdeploy.config.reading import Table, read
@@ -88,6 +89,8 @@ class ServerConfig(Table, frozen=True, kw_only=True):
     """How the commands of deploy.toml are confined."""
     sharing: Sharing = Sharing()
     """Whether releases whose commands could write may have the same files."""
+    links: Links = Links()
+    """Where the links of a release may lead."""
     submodules: Submodules = Submodules()
     """Where submodules may come from."""
     notify: Notify = Notify()

@@ -9,7 +9,7 @@ from itertools import zip_longest
 from msgspec.structs import replace
 
 from gitdeploy.chain import Chain
-from gitdeploy.config import Activation, Config, Health
+from gitdeploy.config import Activation, Health
 from gitdeploy.deploy.app import App
 from gitdeploy.deploy.asking import Asking
 from gitdeploy.deploy.attempt import Wanted
@@ -68,9 +68,9 @@ def activate(
     """
     config, chain = wanted.config, wanted.chain
     with log_open(app, release, report), heard_meanwhile(app):
-        look = _looking(app)
-        place = workplace(app, release, wanted, report, stage="activate", check=look)
-        _run_commands(app, config, place, report, time)
+        check = _looking(app)
+        place = workplace(app, release, wanted, report, stage="activate", check=check)
+        _run_commands(app, release, wanted, place, report, time)
         if config.services_for(chain):  # what they need is there by now
             from gitdeploy.deploy.services import restart_services
 
@@ -86,10 +86,17 @@ def activate(
 
 
 def _run_commands(
-    app: App, config: Config, place: Workplace, report: Report, time: TrialTime
+    app: App,
+    release: Release,
+    wanted: Wanted,
+    place: Workplace,
+    report: Report,
+    time: TrialTime,
 ) -> None:
     """Run the `[[activate]]` commands where the public link leads."""
-    chain = time.chain
+    from gitdeploy.deploy.release_links import check_links
+
+    config, chain = wanted.config, wanted.chain
     steps = config.activate_for(chain)
     if not steps:
         return
@@ -106,6 +113,7 @@ def _run_commands(
         place.check()
         with lending(app, trial=chain):
             _run(step, place, config.limit_s(step), report)
+    check_links(app, app.directory(release), config, chain)
 
 
 def _looking(app: App) -> Callable[[], None]:
@@ -169,15 +177,15 @@ def _deactivate(
     steps = config.deactivate_for(wanted.chain)
     if steps:
         with log_open(app, release, report):
-            look = _looking(app)
+            check = _looking(app)
             place = workplace(
-                app, release, wanted, report, stage="deactivate", check=look
+                app, release, wanted, report, stage="deactivate", check=check
             )
             behind = str(app.directory(previous)) if previous else ""
             known = {**place.environment, "GITDEPLOY_PREVIOUS_DIR": behind}
             place = replace(place, environment=known)
             for step in steps:
-                look()
+                check()
                 with lending(app, trial=wanted.chain):
                     _run(step, place, config.limit_s(step), report)
 

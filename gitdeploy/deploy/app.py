@@ -1,10 +1,13 @@
 """One app with its rooms wired together: repository, ledger, links."""
 
 import os
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
+
+from msgspec.structs import replace
 
 from gitdeploy.access import EVERYTHING, Rights, rights_of
 from gitdeploy.errors import UsageError
@@ -18,6 +21,7 @@ from gitdeploy.layout import (
 )
 from gitdeploy.ledger import Ledger
 from gitdeploy.model import ChainName, Release
+from gitdeploy.system.owner import check_ours
 from gitdeploy.system.surroundings import Surroundings
 
 if TYPE_CHECKING:  # what a hook does not need, it does not import
@@ -56,6 +60,7 @@ class App:
         turn: The app's lock, while we hold it.
         taken_back: The chains whose head recovery has taken back, a moment ago.
         leaves_trials: Whether recovery left something to be tried out by others.
+        quarantine: By which gits of ours find what git has not taken yet.
     """
 
     def __init__(
@@ -72,6 +77,8 @@ class App:
         self.turn: Turn | None = None
         self.taken_back: set[ChainName] = set()
         self.leaves_trials = False
+        self.quarantine: Mapping[str, str] = {}
+        self._server_as_of: tuple[int, ...] | None = None
 
     @classmethod
     def open(
@@ -86,9 +93,11 @@ class App:
 
         Raises:
             UsageError: There is none, or the name cannot be one.
+            AccessDenied: It is another user's of the machine.
         """
         check_app_name(name)
         layout = Layout(root, name)
+        check_ours(root, layout.home)
         if not layout.home.is_dir():
             known = ", ".join(set_up_apps(root)) or "none"
             raise UsageError(
@@ -125,7 +134,12 @@ class App:
         from gitdeploy.repository import Repository
         from gitdeploy.system.git import Git
 
-        git = Git(self.layout.repository, self.surroundings, keeps=self._lock)
+        git = Git(
+            self.layout.repository,
+            self.surroundings,
+            keeps=self._lock,
+            quarantine=self.quarantine,
+        )
         return Repository(git)
 
     def _lock(self) -> tuple[int, ...]:
@@ -157,21 +171,42 @@ class App:
         from gitdeploy.config import parse_server
 
         path = self.layout.server_toml
+        self._server_as_of = _as_of(path)
         data = path.read_bytes() if path.exists() else b""
         return parse_server(data, where=str(path))
 
+    def look_again(self) -> None:
+        """Forget what may have changed by now of what the server's files say.
+
+        Whoever is about to change a chain, a ref or a file does this first, with the
+        lock held: rights that were asked for before a wait mean nothing after it.
+        """
+        self.__dict__.pop("rights", None)
+        if _as_of(self.layout.server_toml) != self._server_as_of:
+            self.__dict__.pop("server", None)
+
     @cached_property
     def rights(self) -> Rights:
-        """What whoever acts may do with the app.
+        """What whoever acts may do with the app, if their key still lets them in.
 
         Raises:
             ConfigError: access.toml or server.toml is broken: nobody is let in.
         """
         if self.key is None:
             return EVERYTHING
+        from gitdeploy.deploy.keys import turned_away
+
+        return replace(self.rights_of(self.by), turned_away=turned_away(self))
+
+    def rights_of(self, person: str) -> Rights:
+        """Return what was granted to a person.
+
+        Raises:
+            ConfigError: access.toml or server.toml is broken: nobody is let in.
+        """
         own = self.server.access
         files = [("access.toml", granted(self.layout.root)), ("server.toml", own)]
-        return rights_of(self.by, self.name, files)
+        return rights_of(person, self.name, files, self.ledger.setting("made") or "")
 
     @cached_property
     def signatures(self) -> "Signatures":
@@ -193,6 +228,15 @@ class App:
             for release in self.ledger.releases.ready_with(content)
             if self.directory(release).is_dir()
         ]
+
+
+def _as_of(path: Path) -> tuple[int, ...] | None:
+    """Return what is another one whenever a file is; None: there is none."""
+    try:
+        now = path.stat()
+    except OSError:
+        return None
+    return now.st_ino, now.st_size, now.st_mtime_ns, now.st_ctime_ns
 
 
 def default_target(root: Path) -> Path:

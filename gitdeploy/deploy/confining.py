@@ -16,7 +16,14 @@ from gitdeploy.model import CHAINS
 from gitdeploy.steps import Bounds, Box, Confinement, why_no_box
 from gitdeploy.system import files
 
-__all__ = ["Means", "bounds_of", "check_allowed", "confinement_of", "means_of"]
+__all__ = [
+    "Means",
+    "bounds_of",
+    "check_allowed",
+    "confinement_of",
+    "means_of",
+    "places",
+]
 
 Means: TypeAlias = Literal["bubblewrap", "kernel", "nothing"]
 
@@ -93,8 +100,8 @@ def confinement_of(
         home=app.layout.cache,
         tmp=app.layout.tmp,
         shm_bytes=min(memory_bytes or _SHM_BYTES, _SHM_BYTES),
-        readable=(*_places(app, steps.readable), *filter(None, [previous])),
-        writable=(release, shared, *_places(app, steps.writable)),
+        readable=(*places(app, steps.readable), *filter(None, [previous])),
+        writable=(release, shared, *places(app, steps.writable)),
         hidden=(app.layout.root, app.public.target, Path(around.home)),
         links=tuple((link, os.readlink(link)) for link in links if link.is_symlink()),
         network=steps.network,
@@ -114,6 +121,7 @@ def bounds_of(app: App) -> Bounds:
     )
 
 
-def _places(app: App, paths: tuple[str, ...]) -> list[Path]:
+def places(app: App, paths: tuple[str, ...]) -> list[Path]:
+    """Return paths of server.toml; `~` is the home of the server's user."""
     home = app.surroundings.home
     return [Path(path.replace("~", home, 1)) for path in paths]

@@ -19,7 +19,7 @@ from gitdeploy.comparison import (
     holds_the_same,
     is_below,
 )
-from gitdeploy.config import declares_commands
+from gitdeploy.config.declared import declares_commands
 from gitdeploy.deploy.app import App
 from gitdeploy.deploy.built import what_was_built
 from gitdeploy.deploy.donor import read_manifest

@@ -17,6 +17,7 @@ from gitdeploy.config import (
 )
 from gitdeploy.decide import Content, Facts, RefKind, Refuse, chain_of, classify
 from gitdeploy.deploy.app import App
+from gitdeploy.deploy.ready import ready_for
 from gitdeploy.errors import ConfigError
 from gitdeploy.model import ChainName, RefUpdate
 from gitdeploy.repository import DEPLOY_TOML, Pushed, Repository, subject_of
@@ -108,7 +109,8 @@ def _on_chain(app: App, source: Source, name: ChainName, facts: Facts) -> Facts:
     chain = app.ledger.chains.read(name)
     content = position = None
     if source.tree and chain_of(facts.kind):
-        ready = {r.number for r in app.ready_with(content_id(source, name))}
+        there = ready_for(app, content_id(source, name), source.config, name)
+        ready = {release.number for release in there}
         position = chain.position_of(ready)
         content = _content(position, ready=bool(ready))
     unsigned = _unsigned(app, source, name)

@@ -9,6 +9,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from gitdeploy.config.declared import declares_commands
 from gitdeploy.decide import Decision, Deploy, RefKind, Refuse, RollBack, reached
 from gitdeploy.deploy import wording
 from gitdeploy.deploy.acceptance import Acceptance, Superseded
@@ -16,7 +17,8 @@ from gitdeploy.deploy.app import App
 from gitdeploy.deploy.attempt import Attempt, Wanted
 from gitdeploy.deploy.facts import Source, closed, content_id
 from gitdeploy.deploy.flip import check_links, check_showable, go_back
-from gitdeploy.deploy.judge import Push, judge
+from gitdeploy.deploy.judge import Push, judge, withheld_now
+from gitdeploy.deploy.ready import ready_for
 from gitdeploy.deploy.report import Report
 from gitdeploy.deploy.showing import Showing
 from gitdeploy.deploy.still_wanted import check_still_wanted
@@ -190,14 +192,14 @@ class Flow:
     def _check_allowed(self, attempt: Attempt) -> None:
         """Prepare nothing that asks more than the server would do."""
         app, source, decision = self._app, attempt.source, attempt.decision
-        if isinstance(decision, Deploy) and decision.build:
-            from gitdeploy.deploy.durations import check_durations
-
-            check_durations(app.server.limits, source.config, source.commit or "")
         if isinstance(decision, Deploy) and source.config.asks_the_server:
             from gitdeploy.deploy.permitted import check_permitted
 
             check_permitted(app, source.config, source.commit)
+        if isinstance(decision, Deploy) and decision.build:
+            from gitdeploy.deploy.durations import check_durations
+
+            check_durations(app.server.limits, source.config, source.commit or "")
         if app.server.restrains_commands:
             from gitdeploy.deploy.confining import check_allowed
 
@@ -232,7 +234,7 @@ class Flow:
             return
         chain, source = attempt.decision.chain, attempt.source
         content = content_id(source, chain)
-        ready = self._app.ready_with(content)
+        ready = ready_for(self._app, content, source.config, chain)
         anew = "rebuild" in self._push.options
         if content in self._failed:  # by another ref of this push
             raise self._failed[content]
@@ -261,10 +263,15 @@ class Flow:
     def _check(self, attempt: Attempt, chain: ChainName) -> None:
         """See whether a release that is there holds what another chain wants of it."""
         wanted = self._wanted(attempt.source, chain)
+        assert attempt.release is not None
+        if declares_commands(wanted.config):
+            from gitdeploy.deploy.release_links import check_links
+
+            directory = self._app.directory(attempt.release)
+            check_links(self._app, directory, wanted.config, chain)
         if wanted.config.checks_for(chain) and not wanted.unchecked:
             from gitdeploy.deploy.checks import check_ready
 
-            assert attempt.release is not None
             check_ready(self._app, attempt.release, wanted, self._report)
 
     def _leave_to_newer(self, update: RefUpdate) -> None:
@@ -330,6 +337,7 @@ class Flow:
 
     def _accepted(self, attempts: Sequence[Attempt]) -> bool:
         """Move the refs, all or none; from here on the push has happened."""
+        self._ask_again(attempts)
         if not any(attempt.verdict for attempt in attempts):
             self._accept(attempts)
         if not any(attempt.verdict for attempt in attempts):
@@ -341,6 +349,16 @@ class Flow:
             if not attempt.ended_with("superseded"):
                 attempt.put_back = self._acceptance.decline(attempt.update)
         return False
+
+    def _ask_again(self, attempts: Sequence[Attempt]) -> None:
+        """Refuse what its pusher may not do any more, or not at this hour."""
+        for attempt in attempts:
+            if attempt.verdict is None and (
+                no := withheld_now(
+                    self._app, attempt.source, attempt.decision, self._push
+                )
+            ):
+                attempt.end("refused", no.reason, no.hint)
 
     def _accept(self, attempts: Sequence[Attempt]) -> None:
         """Move the refs; where that cannot be done, one attempt gets to know why."""

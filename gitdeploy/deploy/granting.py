@@ -12,18 +12,27 @@ from tomlkit.exceptions import TOMLKitError
 from gitdeploy.config.access import Action, parse_access
 from gitdeploy.errors import ConfigError, NothingThere
 from gitdeploy.layout import access_toml
-from gitdeploy.system import files, flock
+from gitdeploy.system import clock, files, flock
 
 __all__ = ["grant", "revoke"]
 
-_PRIVATE: Final = 0o640
+_PRIVATE: Final = 0o600
+_GROUP_TOO: Final = 0o640
 _Table: TypeAlias = MutableMapping[str, Any]
 
 
 def grant(
-    root: Path, to: str, actions: Sequence[Action], *, apps: str, refs: Sequence[str]
+    root: Path,
+    to: str,
+    actions: Sequence[Action],
+    *,
+    apps: str,
+    refs: Sequence[str],
+    made: str | None = None,
 ) -> None:
     """Let somebody do something with some apps.
+
+    What is granted for an app by its name is for the app that has it now.
 
     Args:
         root: Where the apps are.
@@ -31,6 +40,7 @@ def grant(
         actions: What they may do from now on, beside what they may already.
         apps: An app's name, or a pattern.
         refs: The branches and tags it holds for, by pattern; empty: all.
+        made: When the app was made that `apps` names; None: it is a pattern.
 
     Raises:
         ConfigError: The file is broken, or would be.
@@ -39,9 +49,11 @@ def grant(
     """
     with _changing(root) as document:
         tables = document.setdefault("grant", tomlkit.aot())
-        same = [one for one in tables if _is(one, to, apps, refs)]
-        if same:
-            held = same[0]["may"]
+        for one in [one for one in tables if _is(one, to, apps, refs)]:
+            if str(one.get("since", made or "")) < (made or ""):
+                tables.remove(one)  # it was for an app that is gone
+                continue
+            held = one["may"]
             held.extend(action for action in actions if action not in held)
             return
         table = tomlkit.table()
@@ -51,6 +63,8 @@ def grant(
             table["apps"] = [apps]
         if refs:
             table["refs"] = list(refs)
+        if made is not None:
+            table["since"] = max(clock.now(), made)
         tables.append(table)
 
 
@@ -120,9 +134,19 @@ def _changing(root: Path) -> Iterator[tomlkit.TOMLDocument]:
         yield document
         changed = tomlkit.dumps(document).encode()
         parse_access(changed, where=str(path))
-        files.write_whole(path, changed, _PRIVATE)
+        _write(path, changed)
     finally:
         os.close(fd)
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Replace the file; a group that may read it by somebody's will still may."""
+    if not path.exists():
+        files.write_whole(path, data, _PRIVATE)
+        return
+    was = path.stat()
+    mode = (was.st_mode & _GROUP_TOO) | _PRIVATE
+    files.write_whole(path, data, mode, group=was.st_gid)
 
 
 def _document(data: bytes, path: Path) -> tomlkit.TOMLDocument:

@@ -10,7 +10,8 @@ import msgspec
 
 from gitdeploy import unchanged
 from gitdeploy.checkout import check_out, check_out_some
-from gitdeploy.config import Config, declares_commands
+from gitdeploy.config import Config
+from gitdeploy.config.declared import declares_commands
 from gitdeploy.deploy.app import App
 from gitdeploy.deploy.attempt import Wanted
 from gitdeploy.deploy.conversion import growth
@@ -75,7 +76,7 @@ def materialise(app: App, wanted: Wanted, directory: Path, report: Report) -> Ma
     git = app.repository.git
     more = growth(app, git, inspection, holding, path=path, donor=donor)
     check_room(app, inspection, donor, more_bytes=more)
-    files.make_directory(directory)
+    files.make_directory(directory, files.FOR_ALL_TO_VISIT)
     folders = _written(app, wanted, inspection.folders, directory, donor, way)
     written = sum(1 for _ in unchanged.unwritten(folders))
     if inspection.submodules:

@@ -7,14 +7,13 @@ from typing import Final
 from gitdeploy.config import Step
 from gitdeploy.deploy.app import App
 from gitdeploy.deploy.attempt import Wanted
-from gitdeploy.deploy.reuse import named
+from gitdeploy.deploy.reuse import links_outputs, named
 from gitdeploy.deploy.step_key import Key, StepKeys
+from gitdeploy.deploy.trust import made_in, may_take
 from gitdeploy.deploy.workplace import place_of
 from gitdeploy.errors import StepFailed
 from gitdeploy.globs import Glob, is_glob
 from gitdeploy.model import Release
-from gitdeploy.sharing import way_in
-from gitdeploy.steps import can_be_unprivileged
 from gitdeploy.system import clock
 from gitdeploy.system.scratch import scratch_directory
 
@@ -48,9 +47,7 @@ def _all_planned(
     pretended = Release(0, "0-planned", None, None, "", "preparing", clock.now())
     place = place_of(app, pretended, wanted, nowhere, stage="build")
     keys = StepKeys(app, wanted, place)
-    links = any(step.reuse == "share" for step in steps) and (
-        way_in(app.layout.releases, hard_links=can_be_unprivileged()) == "hardlink"
-    )
+    links = links_outputs(app, wanted.config)
     found = []
     for step in steps:
         try:
@@ -71,7 +68,9 @@ def _planned(
         remark = key.remark.removeprefix("always runs: ") or always
         return "run", "as all are to" if wanted.anew else remark
     for donor in app.ledger.releases.holding(key.value):
-        return "reuse", f"from release {donor.number}: {named(step)} unchanged"
+        made = made_in(app, donor).get(key.value)
+        if made and may_take(app, wanted, donor, made):
+            return "reuse", f"from release {donor.number}: {named(step)} unchanged"
     if changed is None:
         return "run", "nothing is live yet"
     if read := list(_read(step, changed)):

@@ -81,6 +81,7 @@ def _made(app: App, release: Release, wanted: Wanted, report: Report) -> Release
         raise ReleaseFailed("a build step removed the release's directory")
     if _commands(wanted):
         check_quota(app)
+        _check_links(app, wanted, directory, report)
     return _seal(app, release, wanted, made)
 
 
@@ -120,6 +121,18 @@ def _link_shared(app: App, wanted: Wanted, directory: Path, report: Report) -> N
     place = app.layout.shared_of(config.scope, wanted.chain)
     names = link_shared(directory, place, config, anchor=app.layout.home)
     report.line("shared", "  ".join(names))
+
+
+def _check_links(app: App, wanted: Wanted, directory: Path, report: Report) -> None:
+    from gitdeploy.deploy.release_links import check_links
+
+    check_links(
+        app,
+        directory,
+        wanted.config,
+        wanted.chain,
+        lambda: check_still_wanted(app, wanted.config, report),
+    )
 
 
 def _seal(app: App, release: Release, wanted: Wanted, made: Made) -> Release:

@@ -2,20 +2,21 @@
 
 import os
 import re
+import shlex
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Final
 
 from gitdeploy import links
 from gitdeploy.chain import Chain
-from gitdeploy.deploy.acceptance import Afterwards
 from gitdeploy.deploy.app import App
 from gitdeploy.deploy.attempt import Wanted
 from gitdeploy.deploy.facts import read_source
 from gitdeploy.deploy.flip import publish, show
 from gitdeploy.deploy.maintenance import adopt
-from gitdeploy.deploy.push import Push, settle
 from gitdeploy.deploy.recover import missed
 from gitdeploy.deploy.report import Report
+from gitdeploy.deploy.unseen import catch_up, leave_as_it_is
 from gitdeploy.errors import StateError
 from gitdeploy.ledger import Ledger
 from gitdeploy.model import CHAINS, ChainName, Entry, RefUpdate, Release
@@ -26,20 +27,26 @@ __all__ = ["rebuild_from_links", "repair"]
 _NAME: Final = re.compile(r"(?P<number>\d+)-(?P<time>\d{8}T\d{6}Z)-[0-9a-z]+")
 
 
-def repair(app: App, report: Report, *, deploys: bool = True) -> list[str]:
+def repair(
+    app: App, report: Report, *, deploys: bool = True, named: Sequence[str] = ()
+) -> list[str]:
     """Make links and `refs/deploy/*` show the ledger; deploy what was missed.
 
     Before that, lock files go that a killed git left. A ref that moved unseen and
-    cannot be deployed stays where it is. Called with the lock held; taking it has
-    finished what a crash left half done.
+    cannot be deployed, or that nobody judged, stays where it is. Called with the lock
+    held; taking it has finished what a crash left half done.
 
     Args:
         app: The app.
         report: Told how far a deployment is that was missed.
-        deploys: Whether to deploy what was missed, or only to say so.
+        deploys: Whether to deploy what was missed and judged, or only to say so.
+        named: Refs to be deployed although nobody judged them.
 
     Returns:
         Sentences about what was done; empty where all agreed.
+
+    Raises:
+        UsageError: There is no ref that is named.
 
     Changes: links, refs, and whatever the missed updates deploy. Safe to repeat.
     """
@@ -49,7 +56,7 @@ def repair(app: App, report: Report, *, deploys: bool = True) -> list[str]:
     done += [f"linked {app.public.target / name}" for name in show(app)]
     publish(app)  # here, where somebody can mend what keeps git from it
     updates = tuple(missed(app))
-    if not updates:
+    if not updates and not named:
         return done
     if not deploys:
         return [*done, *(f"{u.short} had moved unseen: left as it is" for u in updates)]
@@ -58,21 +65,12 @@ def repair(app: App, report: Report, *, deploys: bool = True) -> list[str]:
             *done,
             "refs that moved unseen are not deployed while the app is locked",
         ]
-    acceptance = Afterwards(app.repository)
-    for verdict in settle(app, Push(updates), acceptance, report):
-        done.append(f"{verdict.update.short} had moved unseen: {verdict.word}")
-        if verdict.word == "refused" and _by_the_rules(app, verdict.update):
-            _leave_as_it_is(app.ledger, app.by, verdict.update, verdict.reason)
-    return done
+    return [*done, *catch_up(app, report, updates, named)]
 
 
-def _by_the_rules(app: App, update: RefUpdate) -> bool:
-    """Return whether a refusal is about the ref itself, not about this moment."""
-    event = app.ledger.deployments.latest_of(update.ref)
-    return event is not None and event.action == "refuse" and not app.ledger.freeze
-
-
-def rebuild_from_links(app: App, target: Path) -> list[str]:
+def rebuild_from_links(
+    app: App, target: Path, *, also: Collection[Path] = ()
+) -> list[str]:
     """Write a new ledger from what links, directories and `refs/deploy/*` tell.
 
     Only what a link shows is taken for a release: about any other directory nobody
@@ -81,6 +79,7 @@ def rebuild_from_links(app: App, target: Path) -> list[str]:
     Args:
         app: The app, whose ledger is lost.
         target: The directory of its links.
+        also: Directories elsewhere that `deploy` had linked, as somebody says.
 
     Returns:
         Sentences about what was found.
@@ -89,19 +88,24 @@ def rebuild_from_links(app: App, target: Path) -> list[str]:
         is left of the old one's journal goes before: SQLite would play it into the new.
 
     Raises:
-        StateError: There is a ledger; nothing needs to be rebuilt.
+        StateError: There is a ledger, and nothing needs to be rebuilt; or a link leads
+            to what is no release of ours, and nobody said that it is one.
     """
     if app.layout.ledger.exists():
         raise StateError(
             f"{app.layout.ledger} exists; it is not rebuilt over",
             hint=f"gitdeploy repair {app.name}",
         )
+    found = {chain: _linked(app, target, chain) for chain in CHAINS}
+    for chain, directories in found.items():
+        for position, directory in enumerate(directories, start=1):
+            link = target / f"{app.name}-{chain}-{position}"
+            _check_adoptable(app, link, directory, also)
     beside = app.layout.ledger.with_name("ledger.db.new")
     for path in app.layout.home.glob(f"{beside.name}*"):  # of one that was killed
         files.remove_file(path)
     ledger = Ledger(beside, create=True)
     ledger.set_setting("target", os.path.relpath(target, app.layout.root))
-    found = {chain: _linked(app, target, chain) for chain in CHAINS}
     ledger.set_setting("links", str(max(map(len, found.values())) or 1))
     published = app.repository.refs("refs/deploy/")
     with ledger.transaction():
@@ -110,7 +114,7 @@ def rebuild_from_links(app: App, target: Path) -> list[str]:
         ledger.releases.skip_numbers(_highest(app.layout.releases))
         for ref, id_ in app.repository.refs("refs/heads/", "refs/tags/").items():
             there = RefUpdate(ref, "0" * len(id_), id_)
-            _leave_as_it_is(ledger, app.by, there, "the ledger was lost")
+            leave_as_it_is(ledger, app.by, there, "the ledger was lost")
     ledger.close()  # the last to close it leaves one file, with all in it
     for end in ("-wal", "-shm"):
         files.remove_file(app.layout.ledger.with_name(f"{app.layout.ledger.name}{end}"))
@@ -123,19 +127,6 @@ def rebuild_from_links(app: App, target: Path) -> list[str]:
     ]
 
 
-def _leave_as_it_is(ledger: Ledger, by: str, update: RefUpdate, why: str) -> None:
-    """Note that a ref is known and deploys nothing, so that nobody asks again."""
-    event = ledger.deployments.begin(
-        "adopt",
-        by=by,
-        started=clock.now(),
-        ref=update.ref,
-        old=update.old,
-        new=update.new,
-    )
-    ledger.deployments.end(event.id, "accepted", reason=why)
-
-
 def _linked(app: App, target: Path, chain: ChainName) -> list[Path]:
     """Return what the links of a chain resolve to, head first."""
     found: list[Path] = []
@@ -145,6 +136,37 @@ def _linked(app: App, target: Path, chain: ChainName) -> list[Path]:
         if held is None:
             return found
         found.append(Path(os.path.normpath(target / held)))
+
+
+def _check_adoptable(
+    app: App, link: Path, directory: Path, also: Collection[Path]
+) -> None:
+    """Say nothing if a link leads to a release of ours, or to what somebody named.
+
+    A link that was planted would be served for ever: who can write a link into the
+    target may not be who may write releases.
+
+    Raises:
+        StateError: It leads elsewhere.
+    """
+    ours = directory.parent == app.layout.releases and _NAME.fullmatch(directory.name)
+    if directory == app.layout.empty or not directory.exists():
+        return
+    if ours and not directory.is_symlink():
+        return
+    never = app.layout.root.is_relative_to(directory)
+    never = never or directory.is_relative_to(app.layout.home)
+    if directory in also and not never:
+        return
+    way_out = f"rm {shlex.quote(str(link))}"
+    if not never:
+        adopting = f"--adopt {shlex.quote(str(directory))}"
+        way_out += f"  or  gitdeploy repair --from-links {app.name} {adopting}"
+    raise StateError(
+        f"{link} leads to {directory}, which is no release of {app.name};"
+        " perhaps somebody deployed it by its path",
+        hint=way_out,
+    )
 
 
 def _insert(

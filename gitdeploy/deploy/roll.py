@@ -10,11 +10,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from gitdeploy.chain import Chain
+from gitdeploy.config.declared import declares_commands
 from gitdeploy.deploy.app import App
 from gitdeploy.deploy.attempt import Wanted
 from gitdeploy.deploy.facts import Source, content_id, read_source
 from gitdeploy.deploy.move import Move, Outcome
 from gitdeploy.deploy.placed import NO_REF
+from gitdeploy.deploy.ready import ready_for
 from gitdeploy.deploy.report import Report
 from gitdeploy.errors import (
     Cancelled,
@@ -107,12 +109,13 @@ def release_staged(app: App, report: Report) -> Outcome:
 
     Raises:
         NothingThere: Nothing is staged.
-        AccessDenied: Somebody over ssh asks, and prod wants it signed.
+        AccessDenied: Somebody over ssh asks who may not, or prod wants it signed.
         ReleaseFailed: Prod's own release could not be prepared.
     """
     staged = app.ledger.chains.read("dev").head
     if staged is None:
         raise NothingThere("nothing is staged, so there is nothing to release")
+    _check_may(app, "release", "prod", staged)
     _check_signed(app, "prod", staged, promotes=True)
     release = app.ledger.releases.get(staged.release)
     if release.commit:
@@ -149,12 +152,13 @@ def redeploy(app: App, name: ChainName, report: Report) -> Outcome:
 
     Raises:
         NothingThere: The chain is empty, or its head is a directory without a commit.
-        AccessDenied: Somebody over ssh asks, and the chain wants it signed.
+        AccessDenied: Somebody over ssh asks who may not, or the chain wants it signed.
         ReleaseFailed: The commit did not become a release this time.
     """
     head = app.ledger.chains.read(name).head
     if head is None or head.commit is None:
         raise NothingThere(f"{name} shows no commit that could be deployed again")
+    _check_may(app, "redeploy", name, head)
     _check_signed(app, name, head, promotes=False)
     source = read_source(app, head.ref or NO_REF, head.commit)
     _check_permitted(app, source)
@@ -165,12 +169,28 @@ def redeploy(app: App, name: ChainName, report: Report) -> Outcome:
     return _put(app, name, "redeploy", entry, report)
 
 
+def _check_may(app: App, verb: str, name: ChainName, entry: Entry) -> None:
+    """Let nobody prepare what they may not show; see `allowed`."""
+    if app.key is not None:
+        from gitdeploy.deploy.allowed import check_entries
+
+        check_entries(app, verb, name, [entry])
+
+
 def _check_signed(app: App, name: ChainName, entry: Entry, *, promotes: bool) -> None:
     """Let no verb of a person bring what their push could not; see `signing`."""
     if app.key is not None and app.server.signed.of(name) != "no":
         from gitdeploy.deploy.signing import check_signed
 
         check_signed(app, name, entry, promotes=promotes)
+
+
+def _check_permitted(app: App, source: Source) -> None:
+    """Let no verb bring what asks more than the server would do."""
+    if source.config.asks_the_server:
+        from gitdeploy.deploy.permitted import check_permitted
+
+        check_permitted(app, source.config, source.commit)
 
 
 def _check_still_head(app: App, name: ChainName, head: Entry) -> None:
@@ -183,23 +203,22 @@ def _check_still_head(app: App, name: ChainName, head: Entry) -> None:
         raise Cancelled(f"cancelled: {name} was rolled back meanwhile")
 
 
-def _check_permitted(app: App, source: Source) -> None:
-    """Let no verb bring what asks more than the server would do."""
-    if source.config.asks_the_server:
-        from gitdeploy.deploy.permitted import check_permitted
-
-        check_permitted(app, source.config, source.commit)
-
-
 def _fit_for_prod(
     app: App, release: Release, source: Source, report: Report
 ) -> Release:
     """Return what prod shows of what is staged: the release itself, where it can."""
     content = content_id(source, "prod")
-    ready = [release] if content == release.content else app.ready_with(content)
+    ready = ready_for(app, content, source.config, "prod")
+    if release in ready:
+        ready = [release]
     if not ready:
         return _prepared(app, "release", source, "prod", report)
     wanted = Wanted.of(source, "prod")
+    if declares_commands(wanted.config):
+        from gitdeploy.deploy.release_links import check_links
+
+        with _failures_noted(app, "release", "prod", ready[0]):
+            check_links(app, app.directory(ready[0]), wanted.config, "prod")
     if wanted.config.checks_for("prod"):
         from gitdeploy.deploy.checks import check_ready
 

@@ -81,13 +81,13 @@ def restart_services(
     if not (head and services):
         return
     release = app.ledger.releases.get(head.release)
-    already_s = running.seconds if running else 0.0
     everything = bool(app.ledger.setting(SERVICES_INSTALLED))
     keepers = {one.name: keeper_of(app, wanted.chain, one) for one in services}
     starting = [one for one in services if everything or keepers[one.name].installed]
     for service in starting:
         _check_listens(app, wanted.chain, service)
     _stop(app, in_the_way(app, wanted.chain, tuple(starting)), report)
+    already_s = running.seconds if running else 0.0
     for service in starting:
         keeper = keepers[service.name]
         if not (keeper.alive and keeper.listens_as_described):

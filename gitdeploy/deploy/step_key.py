@@ -8,6 +8,7 @@ does not state what it reads counts as reading all of the commit.
 import hashlib
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -18,7 +19,7 @@ from gitdeploy.deploy.attempt import Wanted
 from gitdeploy.deploy.inputs import Read, read_by
 from gitdeploy.steps import Place, what_tool_says
 
-__all__ = ["Key", "StepKeys"]
+__all__ = ["Key", "StepKeys", "names_variable"]
 
 _VERSION: Final = 2
 """Counts up when what a key is made of changes."""
@@ -33,6 +34,8 @@ class Key:
     """None for a step that always runs."""
     remark: str = ""
     """What the step's author should know; for the log."""
+    reads: tuple[str, ...] | None = None
+    """Where in the release lies all that it knows; None: it knows all of the commit."""
 
 
 class StepKeys:
@@ -73,7 +76,21 @@ class StepKeys:
         )
         self._before.append(value)
         self._made |= set(step.outputs)
-        return Key(value, self._remark(read))
+        reads = None if self._open else tuple(self._known(read))
+        return Key(value, self._remark(read), reads)
+
+    def _known(self, read: Read) -> Iterator[str]:
+        """Yield what of a release a key says all about, and the links to shared state.
+
+        What is shared is no secret to any step, and changes nothing in a key but for
+        files that are inputs.
+        """
+        config = self._wanted.config
+        base = "" if config.checkout.path == "." else f"{config.checkout.path}/"
+        for path, _, _ in read.objects:
+            if path.startswith(base):
+                yield path.removeprefix(base)
+        yield from (*config.shared.files, *config.shared.dirs)
 
     def _missing(self, read: Read) -> list[str]:
         """Return the inputs that neither the commit has nor a step before made."""
@@ -106,7 +123,7 @@ class StepKeys:
     def _tool(self, step: Step) -> str | None:
         if step.tool is None:
             return None
-        return what_tool_says(step, self._place)
+        return what_tool_says(step, self._place.only_reading())
 
     def _shared_content(self, step: Step) -> list[tuple[str, str | None]]:
         """Return what shared files that it reads hold: git knows nothing of them."""
@@ -120,6 +137,11 @@ def _why_none(read: Read | None, missing: list[str]) -> str:
     if missing:
         return f"always runs: the commit has no {', '.join(missing)}"
     return f"always runs: no file matches {', '.join(read.idle)}"
+
+
+def names_variable(command: Command, name: str) -> bool:
+    """Return whether a command's own text names a variable of ours."""
+    return name in _OURS.findall(_words(command))
 
 
 def _words(command: Command) -> str:

@@ -61,6 +61,8 @@ class Box(Struct, frozen=True):
     """Symbolic links that are there, and what they hold."""
     network: bool = True
     """Whether it is the network of the machine; else there is none."""
+    stands_in: tuple[Path, Path] | None = None
+    """A directory, and the place that it is shown at instead of what is there."""
 
     def also(self, *writable: Path) -> "Box":
         """Return a box in which more may be written to, for as long as it runs."""
@@ -104,9 +106,15 @@ class Box(Struct, frozen=True):
             if kind == "--tmpfs":
                 yield from (kind, str(path))
             elif path.exists():
-                yield from (kind, str(path), str(path))
+                yield from (kind, str(self._shown_at(path)), str(path))
         for link, target in self.links:
             yield from ("--symlink", target, str(link))
+
+    def _shown_at(self, path: Path) -> Path:
+        """Return what is mounted at a place."""
+        if self.stands_in and self.stands_in[1] == path:
+            return self.stands_in[0]
+        return path
 
     def _memory(self, tmp: Path) -> Iterator[str]:
         """Yield what lets no memory be written to but as much as /dev/shm holds.

@@ -2,7 +2,7 @@
 
 import contextlib
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Self
 
@@ -64,6 +64,39 @@ class Place(Struct, frozen=True):
         return replace(
             self, confinement=replace(self.confinement, box=box.also(*places))
         )
+
+    def standing_in(self, directory: Path, *, unseen: Collection[Path] = ()) -> Self:
+        """Return this place, where commands find a directory instead of their release.
+
+        Args:
+            directory: What they find.
+            unseen: What they may not read there.
+        """
+        box = self.confinement.box
+        assert box is not None
+        box = replace(
+            box,
+            stands_in=(directory, self.directory),
+            readable=tuple(path for path in box.readable if path not in unseen),
+        )
+        return replace(self, confinement=replace(self.confinement, box=box))
+
+    def only_reading(self) -> Self:
+        """Return this place, where commands only read what is their release."""
+        box = self.confinement.box
+        if box is None:
+            return self
+        box = replace(
+            box,
+            readable=(*box.readable, self.directory),
+            writable=tuple(path for path in box.writable if path != self.directory),
+        )
+        return replace(self, confinement=replace(self.confinement, box=box))
+
+    def holds(self, command: Command) -> bool:
+        """Return whether a command is run in a box."""
+        confinement = self.confinement
+        return confinement.box is not None and words_of(command) not in confinement.free
 
 
 def _argv_of(command: Command) -> list[str]:

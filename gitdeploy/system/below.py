@@ -22,6 +22,7 @@ __all__ = [
     "directory_beneath",
     "give_directory",
     "link_below",
+    "move_below",
     "open_below",
     "open_beneath",
     "open_to_read",
@@ -207,6 +208,39 @@ def put_below(base: Path, relative: bytes, by: Path) -> bool:
                 return False
             os.rename(by, name, dst_dir_fd=fd)
     return True
+
+
+def move_below(source: Path, destination: Path, relative: str) -> bool:
+    """Move what lies at a path below one directory to the same path below another.
+
+    Missing parents are made there; none is followed, here or there, where it is a link.
+
+    Returns:
+        Whether there was anything; if not, there is nothing in either by now.
+
+    Raises:
+        OSError: It could not be moved; a parent is a file or a link.
+    """
+    folder, _, name = os.fsencode(relative).rpartition(b"/")
+    with open_below(destination, folder, _open_or_make) as there:
+        files.remove(destination / relative)
+        status = status_beneath(source, relative)
+        if status is None:
+            return False
+        with open_below(source, folder) as here:
+            _move(name, here, there, status.st_mode)
+    return True
+
+
+def _move(name: bytes, here: int, there: int, mode: int) -> None:
+    try:
+        os.rename(name, name, src_dir_fd=here, dst_dir_fd=there)
+    except PermissionError:  # a directory that we may not write to: its `..` changes
+        if not stat.S_ISDIR(mode):
+            raise
+        os.chmod(name, stat.S_IMODE(mode) | stat.S_IRWXU, dir_fd=here)
+        os.rename(name, name, src_dir_fd=here, dst_dir_fd=there)
+        os.chmod(name, stat.S_IMODE(mode), dir_fd=there)
 
 
 def _open(name: bytes, parent: int) -> int:
