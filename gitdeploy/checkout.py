@@ -16,7 +16,7 @@ from gitdeploy.system import files
 from gitdeploy.system.git import Git
 from gitdeploy.system.process import CommandFailed
 
-__all__ = ["check_out", "check_out_some", "converted", "written"]
+__all__ = ["check_out", "check_out_some", "conversions", "converted", "written"]
 
 _SETTINGS: Final = (
     "checkout.workers=0",  # as many as there are processors
@@ -62,7 +62,7 @@ def check_out(git: Git, tree: str, destination: Path, *, path: str = ".") -> Non
         ReleaseFailed: git could not write a file; its own words say which.
     """
     work_tree = destination if path == "." else destination / _BESIDE
-    files.make_directory(work_tree)
+    files.make_directory(work_tree, files.FOR_ALL_TO_VISIT)
     with _index(git.directory / _INDEX) as index:
         if path == ".":
             _git(git, index, work_tree, "read-tree", "--reset", "-u", tree)
@@ -147,6 +147,21 @@ def converted(
 ) -> set[bytes]:
     """Return which files git may write otherwise than their blobs are.
 
+    As `conversions`, which also says by what.
+    """
+    return {*conversions(git, names, work_tree, attributes=attributes, path=path)}
+
+
+def conversions(
+    git: Git,
+    names: Iterable[bytes],
+    work_tree: Path,
+    *,
+    attributes: Iterable[tuple[bytes, File]],
+    path: str = ".",
+) -> dict[bytes, dict[str, str]]:
+    """Return the files that git may write otherwise than their blobs are, and by what.
+
     The arguments are those of `written`, but for the files: only their paths count.
 
     Source:
@@ -158,11 +173,12 @@ def converted(
         stdin = _listed(prefix + name for name in names)
         answers = _git(git, index, work_tree, *ask, stdin=stdin).split(b"\0")
     triples = zip(answers[::3], answers[1::3], answers[2::3], strict=False)
-    return {
-        name.removeprefix(prefix)
-        for name, attribute, value in triples
-        if value not in _CONVERTING[attribute.decode()]
-    }
+    found: dict[bytes, dict[str, str]] = {}
+    for name, attribute, value in triples:
+        if value not in _CONVERTING[attribute.decode()]:
+            by = found.setdefault(name.removeprefix(prefix), {})
+            by[attribute.decode()] = value.decode("utf-8", "backslashreplace")
+    return found
 
 
 @contextmanager
@@ -172,7 +188,7 @@ def _scratch(
     """Give an index of some files, and make the directory they can be written to."""
     lines = (b"%o %b\t%b\0" % (f.mode, f.id.hex().encode(), name) for name, f in listed)
     files.remove_tree(work_tree)  # of one that was killed
-    files.make_directory(work_tree)
+    files.make_directory(work_tree, files.FOR_ALL_TO_VISIT)
     try:
         with _index(work_tree.with_name(f"{work_tree.name}.index")) as index:
             info = ("update-index", "-z", "--index-info")

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from gitdeploy.errors import GitdeployError
+from gitdeploy.system.bugs import foreseen
 from gitdeploy.system.client import Client
 from gitdeploy.system.disk import blamed
 from gitdeploy.system.signals import interrupt_on_termination
@@ -71,7 +72,8 @@ def guarded(main: Callable[[], int]) -> int:
         say(blamed(error))
         return 1
     except Exception as error:  # noqa: BLE001 - the door
-        say(f"a bug: {type(error).__name__}: {error}", f"the details: {_kept(error)}")
+        bug = foreseen(error)
+        say(blamed(bug), getattr(bug, "hint", ""))
         return _BUG
     return status
 
@@ -91,15 +93,3 @@ def _account() -> pwd.struct_passwd:
     except KeyError:  # a container's user without an entry
         home = os.environ.get("HOME", "/")
         return pwd.struct_passwd((f"uid{uid}", "", uid, uid, "", home, "/bin/sh"))
-
-
-def _kept(error: Exception) -> str:
-    """Write the traceback to a file of its own and return its path."""
-    import tempfile
-    import traceback
-
-    with tempfile.NamedTemporaryFile(
-        "w", prefix="gitdeploy-bug-", suffix=".log", delete=False
-    ) as file:
-        file.writelines(traceback.format_exception(error))
-    return file.name

@@ -97,15 +97,17 @@ class Withdrawn(ReleaseFailed):
 
     Attributes:
         unfinished: Whether it could not be taken back; whoever comes next tries again.
+        cancelled: Whether somebody did not want to wait until it works.
     """
 
     def __init__(self, message: str, *, unfinished: bool = False) -> None:
         super().__init__(message)
         self.unfinished = unfinished
+        self.cancelled = False
 
 
 class Cancelled(ReleaseFailed):
-    """Somebody wanted the preparation to stop, or nobody waits for it any more."""
+    """Somebody wanted it to stop, or nobody waits for it any more."""
 
 
 class AccessDenied(GitdeployError):

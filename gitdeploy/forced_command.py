@@ -23,6 +23,8 @@ from gitdeploy.layout import keyring
 from gitdeploy.model import ChainName
 from gitdeploy.ssh_command import GitAsked, No, VerbAsked, not_seen, read
 from gitdeploy.system import process
+from gitdeploy.system.owner import become_owner
+from gitdeploy.system.relay import receive_by
 
 __all__ = ["main"]
 
@@ -39,6 +41,7 @@ def main() -> int:
 
 def _serve(words: Sequence[str], environ: Mapping[str, str]) -> int:
     root, key, name = _who(words)
+    become_owner(root, os.environ)
     asked = read(environ.get("SSH_ORIGINAL_COMMAND", ""), set_up_apps(root))
     if isinstance(asked, No):
         raise AccessDenied(f"{name}: {asked.reason}", hint=asked.hint)
@@ -118,7 +121,9 @@ def _become_git(
         environment["GIT_PROTOCOL"] = protocol
     repository = str(app.layout.repository)
     limit = f"receive.maxInputSize={app.server.limits.pack_bytes}"
-    process.become(
+    # What is pushed is bounded before git reads it; what is fetched is ours.
+    take_over = receive_by if asked.program == "receive-pack" else process.become
+    take_over(
         [app.surroundings.program("git"), "-c", limit, asked.program, repository],
         env=app.surroundings.environment().also(environment),
     )

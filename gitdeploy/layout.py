@@ -78,6 +78,11 @@ class Layout(Struct, frozen=True):
         return self.home / "cache"
 
     @property
+    def tmp(self) -> Path:
+        """One directory for each confined command that runs: its /tmp."""
+        return self.home / "tmp"
+
+    @property
     def empty(self) -> Path:
         """What a position without a release resolves to."""
         return self.home / "empty"

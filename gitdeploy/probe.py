@@ -17,9 +17,11 @@ from typing import Final
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from gitdeploy.config import Answer, Health
 from gitdeploy.config.places import Reach
+from gitdeploy.config.values import Seconds
 from gitdeploy.system.clock import Stopwatch
 from gitdeploy.system.destinations import NotLet, addresses, connected
 from gitdeploy.system.terminal import fit, human_time, printable
@@ -97,11 +99,17 @@ def ask(
             url = _followed(url, location, answer, pinned=at is not None)
     except _Wrong as error:
         return Heard(right=False, words=str(error))
+    except Exception as error:  # noqa: BLE001 - who answers chose what made it
+        return Heard(right=False, words=f"a wrong answer ({type(error).__name__})")
     return Heard(right=False, words=f"more than {answer.redirects} redirects")
 
 
 def ask_until_healthy(
-    health: Health, *, stop: Callable[[], bool], reach: Reach = HERE
+    health: Health,
+    *,
+    stop: Callable[[], bool],
+    reach: Reach = HERE,
+    running: Stopwatch | None = None,
 ) -> Heard:
     """Ask until it is healthy, or `within` is over; return the last that was heard.
 
@@ -109,11 +117,14 @@ def ask_until_healthy(
         health: What to ask, how long, and for how long all has to be right.
         stop: Asked between questions; when true, the last answer is returned.
         reach: Where may be asked.
+        running: Since when it is asked already; None: since now.
     """
-    watch, healthy_since = Stopwatch(), -1.0
+    watch, healthy_since = running or Stopwatch(), -1.0
     while True:
         asked_s = watch.seconds
-        heard = ask(health.url, health, reach=reach)
+        left_s = max(health.within_s - asked_s, _LATER_S)
+        once = replace(health, timeout_s=Seconds(min(health.timeout_s, left_s)))
+        heard = ask(health.url, once, reach=reach)
         if not heard.right:
             healthy_since = -1.0
         elif healthy_since < 0:
@@ -183,8 +194,12 @@ def _followed(url: str, location: str, answer: Answer, *, pinned: bool) -> str:
     One of a candidate that names the live site's address would be answered by the
     live site: its health says nothing of the candidate.
     """
-    to = urljoin(url, location)
-    here, there = urlsplit(url), urlsplit(to)
+    try:
+        to = urljoin(url, location)
+        here, there = urlsplit(url), urlsplit(to)
+        there.port  # noqa: B018 - reading it is what tells
+    except ValueError as error:
+        raise _Wrong(f"redirected to {fit(printable(location), _WORDS)}") from error
     asked_for = next((v for k, v in answer.headers.items() if k.lower() == "host"), "")
     same_scheme = there.scheme == here.scheme
     if there.scheme in ("http", "https") and (same_scheme or not pinned):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from gitdeploy.config import Shared
 from gitdeploy.errors import ReleaseFailed
+from gitdeploy.modes import PASSAGE
 from gitdeploy.system import files
 from gitdeploy.system.below import link_below
 
@@ -33,7 +34,7 @@ def link_shared(
     Raises:
         ReleaseFailed: A shared file exists nowhere yet, or is of the wrong kind.
     """
-    files.make_directory(shared)
+    files.make_directory(shared, PASSAGE)
     for path in (*config.files, *config.dirs):
         _refuse_links_above(release, path)
     for path in config.dirs:
@@ -82,10 +83,10 @@ def _seed_directory(committed: Path, shared: Path) -> None:
             hint="move it from  shared.dirs  to  shared.files",
         )
     if committed.is_dir() and not committed.is_symlink():
-        files.make_directory(shared.parent)
+        files.make_directory(shared.parent, files.FOR_ALL_TO_VISIT)
         files.copy(committed, shared, durable=True)
     else:
-        files.make_directory(shared)
+        files.make_directory(shared, files.FOR_ALL_TO_VISIT)
 
 
 def _seed_file(committed: Path, shared: Path) -> None:
@@ -97,7 +98,7 @@ def _seed_file(committed: Path, shared: Path) -> None:
     if shared.exists():
         return
     if committed.is_file() and not committed.is_symlink():
-        files.make_directory(shared.parent)
+        files.make_directory(shared.parent, files.FOR_ALL_TO_VISIT)
         files.copy(committed, shared, durable=True)
         return
     raise ReleaseFailed(

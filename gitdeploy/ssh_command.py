@@ -71,7 +71,9 @@ VERBS: Final[Mapping[str, Verb]] = {
     "redeploy": Verb(("release",), valued=_WAIT, words=1, on_chain=True),
     "lock": Verb(("admin",), valued=frozenset({"--reason", "--chain", "--until"})),
     "unlock": Verb(("admin",)),
-    "cancel": Verb(("stage", "release"), options=frozenset({"--all"}), valued=_WAIT),
+    "cancel": Verb(
+        ("stage", "release", "rollback"), options=frozenset({"--all"}), valued=_WAIT
+    ),
     "env": Verb(("env",), valued=frozenset({"--chain", "--wait"}), words=100),
 }
 """What can be asked for, with the rights it takes and the words it may have."""

@@ -6,20 +6,42 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Final
 
+from gitdeploy.config import Submodules
 from gitdeploy.errors import ReleaseFailed
 from gitdeploy.system import files
 from gitdeploy.system.git import DURABLE, Git, make_repository
 from gitdeploy.system.process import CommandFailed, TookTooLong
+from gitdeploy.system.terminal import fit, printable
 
 __all__ = ["mirror_of", "mirrored", "urls"]
 
-_URL: Final = re.compile(r"(?P<protocol>[a-z][a-z0-9+.-]*)://", re.ASCII)
-_SCP_LIKE: Final = re.compile(r"[^/:-][^/:]*:", re.ASCII)
+_SCHEME: Final = re.compile(r"([a-z][a-z0-9+.-]*)://", re.ASCII)
+_HOST: Final = r"(?:[A-Za-z0-9][A-Za-z0-9._-]*|\[[0-9A-Fa-f:.]+\])"
+_USER: Final = r"(?:[A-Za-z0-9_][A-Za-z0-9._+-]*@)?"
+_SCP: Final = rf"(?!https?:|ssh:|file:|git:){_USER}{_HOST}:(?!:|//)"
+_REST: Final = r"[^\x00-\x1f\x7f]*"
+_FORMS: Final = {
+    "https": re.compile(
+        rf"https://(?:[^\x00-\x20\x7f@/?#]+@)?{_HOST}(?::\d+)?/{_REST}"
+    ),
+    "ssh": re.compile(rf"ssh://{_USER}{_HOST}(?::\d+)?/{_REST}|{_SCP}{_REST}"),
+    "file": re.compile(rf"(?:file://)?/{_REST}"),
+}
+"""The URLs that git is handed, by protocol. What else git reads as one may start a
+program of its (`ext::`), take a descriptor (`fd::`), or be an option."""
+
+_MOST_CHARACTERS: Final = 2048
+_SHOWN: Final = 80
 _BRANCHES_AND_TAGS: Final = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
 _SSH: Final = (
     "ssh -o BatchMode=yes -o ConnectTimeout=20"
     " -o ServerAliveInterval=15 -o ServerAliveCountMax=4"
 )
+_WITHOUT_A_KEY: Final = (
+    " -F none -o IdentitiesOnly=yes -o IdentityFile=none -o IdentityAgent=none"
+    " -o PubkeyAuthentication=no -o GSSAPIAuthentication=no -o ControlPath=none"
+)
+"""Neither a key of the server's user, nor an agent's, nor a connection that is open."""
 _FETCH_S: Final = 600.0
 _PATIENCE: Final = ("http.lowSpeedLimit=1000", "http.lowSpeedTime=60")
 
@@ -53,7 +75,7 @@ def mirrored(
     *,
     modules: Path,
     git_in: Callable[[Path], Git],
-    protocols: Collection[str],
+    sources: Submodules,
 ) -> Git:
     """Return git in a mirror of `url` that has `commit`, fetched if need be.
 
@@ -62,21 +84,21 @@ def mirrored(
         commit: Full commit id.
         modules: Where the app's mirrors are.
         git_in: Returns git in a directory.
-        protocols: Those the server allows: https, ssh, file.
+        sources: From where the server allows them, and whether by its own key.
 
     Changes: a mirror below `modules`. Safe to repeat.
 
     Raises:
         ReleaseFailed: The URL is not allowed, or what it leads to lacks the commit.
     """
-    _check(url, protocols)
+    protocol = _checked(url, sources.protocols)
     place = _place(url, modules)
     git = git_in(place)
     if not (place / "HEAD").exists():
         files.make_directory(modules)
         make_repository(git)
     if not _has(git, commit):
-        _fetch(git, url, _BRANCHES_AND_TAGS, protocols)
+        _fetch(git, url, protocol, ssh_key=sources.ssh_key)
     if not _has(git, commit):
         raise ReleaseFailed(
             f"{url!r} has no commit {commit[:10]}",
@@ -97,27 +119,43 @@ def _place(url: str, modules: Path) -> Path:
     return modules / hashlib.sha256(url.encode("utf-8", "surrogateescape")).hexdigest()
 
 
-def _check(url: str, protocols: Collection[str]) -> None:
+def _checked(url: str, protocols: Collection[str]) -> str:
+    """Return the protocol of a URL that may be fetched.
+
+    Raises:
+        ReleaseFailed: It is none, or one by a protocol that is not allowed.
+    """
+    shown = repr(fit(url, _SHOWN))
     if url.startswith(("./", "../")):
         raise ReleaseFailed(
-            f"the submodule URL {url!r} is relative; the server has nothing beside it",
+            f"the submodule URL {shown} is relative; the server has nothing beside it",
             hint="write the whole URL into .gitmodules",
         )
     protocol = _protocol(url)
+    if protocol is None:
+        raise ReleaseFailed(
+            f"the submodule URL {shown} should be https://HOST/PATH,"
+            " ssh://USER@HOST/PATH or USER@HOST:PATH",
+            hint="write such a URL into .gitmodules",
+        )
     if protocol not in protocols:
         allowed = ", ".join(protocols) or "none"
         raise ReleaseFailed(
-            f"the submodule URL {url!r} is not one this server fetches ({allowed})",
+            f"the submodule URL {shown} is not one this server fetches ({allowed})",
             hint="[submodules] protocols  in the server's server.toml",
         )
+    return protocol
 
 
 def _protocol(url: str) -> str | None:
-    if match := _URL.match(url):
-        return match["protocol"]
-    if url.startswith("/"):
-        return "file"
-    return "ssh" if _SCP_LIKE.match(url) else None
+    """Return by what a URL is fetched, if it has one of the forms that we know."""
+    if len(url) > _MOST_CHARACTERS:
+        return None
+    for protocol, form in _FORMS.items():
+        if form.fullmatch(url):
+            return protocol
+    scheme = _SCHEME.match(url)
+    return scheme[1] if scheme and scheme[1] not in _FORMS else None
 
 
 def _has(git: Git, commit: str) -> bool:
@@ -128,12 +166,10 @@ def _has(git: Git, commit: str) -> bool:
     return True
 
 
-def _fetch(
-    git: Git, url: str, refspecs: Collection[str], protocols: Collection[str]
-) -> None:
+def _fetch(git: Git, url: str, protocol: str, *, ssh_key: bool) -> None:
     environment = {
-        "GIT_ALLOW_PROTOCOL": ":".join(protocols),
-        "GIT_SSH_COMMAND": _SSH,
+        "GIT_ALLOW_PROTOCOL": protocol,
+        "GIT_SSH_COMMAND": _SSH if ssh_key else f"{_SSH}{_WITHOUT_A_KEY}",
     }
     try:
         git(
@@ -142,7 +178,7 @@ def _fetch(
             "--no-tags",
             "--end-of-options",
             url,
-            *refspecs,
+            *_BRANCHES_AND_TAGS,
             config=(*_PATIENCE, DURABLE),
             environment=environment,
             timeout_s=_FETCH_S,
@@ -150,5 +186,17 @@ def _fetch(
     except TookTooLong as error:
         raise ReleaseFailed(f"submodule {url!r}: {error.message}") from error
     except CommandFailed as error:
-        said = error.stderr.splitlines() or ["git said nothing"]
-        raise ReleaseFailed(f"submodule {url!r}: {said[-1]}") from error
+        lines = error.stderr.splitlines() or ["git said nothing"]
+        if protocol == "ssh":  # what ssh says comes first, and then git's advice
+            raise _not_by_ssh(url, lines[0], ssh_key=ssh_key) from error
+        raise ReleaseFailed(f"submodule {url!r}: {lines[-1]}") from error
+
+
+def _not_by_ssh(url: str, said: str, *, ssh_key: bool) -> ReleaseFailed:
+    why = f"submodule {url!r}: {printable(said)}"
+    if ssh_key:
+        return ReleaseFailed(why)
+    return ReleaseFailed(
+        f"{why}; the server's own key was not offered",
+        hint="[submodules] ssh_key = true  in the server's server.toml",
+    )

@@ -25,6 +25,7 @@ __all__ = [
     "in_common",
     "keep",
     "newest_ns",
+    "same",
     "stamp",
     "touched",
     "unstamped",
@@ -79,7 +80,7 @@ def keep(
     kept: Folders = {}
     for path in sorted(wanted):  # a folder before what is in it
         folder, before, inner = wanted[path], had.get(path), os.fsdecode(path)
-        files.make_directory(destination / inner)
+        files.make_directory(destination / inner, files.FOR_ALL_TO_VISIT)
         found = [_unstamped(file) for file in folder.files]
         if before and before.files:
             known = {file.name: file for file in before.files if file.stamp}
@@ -161,15 +162,21 @@ class _Sharing(msgspec.Struct, frozen=True):
 def in_common(had: Mapping[bytes, Folder], wanted: Folders) -> tuple[int, int]:
     """Return how many files, and bytes of them, `keep` would share at the most."""
     number = size_bytes = 0
+    for _, stamp_ in same(had, wanted):
+        number += 1
+        size_bytes += stamp_[1]
+    return number, size_bytes
+
+
+def same(had: Mapping[bytes, Folder], wanted: Folders) -> Iterator[tuple[bytes, Stamp]]:
+    """Yield what `keep` would share at the most: paths, and how they lie there."""
     for path, folder in wanted.items():
         before = had.get(path)
         known = {file.name: file for file in before.files} if before else {}
         for file in folder.files:
-            same = known.get(file.name)
-            if same and same.stamp and _is_same(file, same):
-                number += 1
-                size_bytes += same.stamp[1]
-    return number, size_bytes
+            there = known.get(file.name)
+            if there and there.stamp and _is_same(file, there):
+                yield joined(path, file.name), there.stamp
 
 
 def unstamped(folders: Folders) -> Folders:

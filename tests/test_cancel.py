@@ -20,6 +20,7 @@ from support.server import Server
 from gitdeploy.lock import holder, waiting
 from gitdeploy.system.process import run
 from gitdeploy.system.processes import Process
+from gitdeploy.system.surroundings import BARE
 
 
 @pytest.fixture
@@ -206,13 +207,47 @@ def test_a_signal_to_a_hook_that_waits_is_answered(
     assert "refs/tags/v1" not in shop.refs()
 
 
+# Works on an app until a git of its own has read all of a pipe, and reads no note.
+READS = """
+import os, sys
+from pathlib import Path
+from gitdeploy.deploy.app import App
+from gitdeploy.deploy.recover import locked
+from gitdeploy.door import guarded, surroundings
+
+def main():
+    root, pipe = sys.argv[1:]
+    app = App.open(Path(root), "shop", surroundings(os.environ), "ada")
+    with locked(app, "read", wait_s=0, tell=print):
+        print("reads", flush=True)
+        app.repository.git("hash-object", pipe)
+sys.exit(guarded(main))
+"""
+
+
+def test_one_that_waits_for_the_kernel_reads_no_note_and_gets_a_signal(
+    shop: Server, tmp_path: Path
+) -> None:
+    """The git that it waits for goes with it."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    words = (sys.executable, "-c", READS, shop.root, pipe)
+    with process.started(*words) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == b"reads\n"
+        done = shop.gitdeploy("cancel", "shop")
+        assert done.stdout.split()[:2] == ["ended", "read"]
+        assert child.wait(30) == 130
+    until(lambda: not at_work(shop), "nothing is left running")
+
+
 def test_a_program_that_works_for_one_who_is_stopped_is_stopped_too(
     tmp_path: Path,
 ) -> None:
     """A checkout, say, which would go on writing into a release that has failed."""
     words = f"read go; echo $$ > {tmp_path}/pid; kill -INT $PPID; exec sleep 60"
     with pytest.raises(KeyboardInterrupt):
-        run(["sh", "-c", words], env=dict(os.environ), stdin=b"go\n")
+        run(["/bin/sh", "-c", words], env=BARE, stdin=b"go\n")
     pid = int((tmp_path / "pid").read_text())
     until(lambda: not Process(pid).name, "it has ended")
 

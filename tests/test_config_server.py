@@ -90,7 +90,7 @@ BYTES = 'should be between 1 byte and "8388607TiB"'
         case(
             "a table of deploy.toml",
             "[checkout]\npath = '.'",
-            "checkout: should be one of access, health, limits, notify, refs,"
+            "checkout: should be one of access, health, limits, links, notify, refs,"
             " services, sharing, signed, steps, submodules, windows, got 'checkout'",
         ),
     ],

@@ -20,14 +20,15 @@ from typing import Any
 import pytest
 from support import process
 from support.git import REMOTE, Work
-from support.ordinary import give, ordinary_user, without_programs
+from support.ordinary import NOBODY, give, ordinary_user, without_programs
 from support.server import Server
 from support.tools import needs
 
 from gitdeploy.deploy import quota
 from gitdeploy.deploy.app import App
 from gitdeploy.door import surroundings
-from gitdeploy.errors import ReleaseFailed
+from gitdeploy.errors import ReleaseFailed, SystemFailed
+from gitdeploy.steps import box
 
 CANARY = "canary-4711-of-another-app"
 BOX = '[steps]\nconfine = "require"\n'
@@ -72,7 +73,11 @@ class Place:
         return json.loads(self.gitdeploy(*words, "--json").stdout)
 
     def server_toml(self, text: str) -> None:
-        (self.root / "shop/server.toml").write_text(text)
+        place = self.root / "shop/server.toml"
+        place.write_text(text)
+        place.chmod(0o600)
+        if self.is_other:
+            os.chown(place, NOBODY, NOBODY)
 
     def push(self, toml: str, ref: str = "main", **files: str) -> "Told":
         """Push a commit with a deploy.toml and files."""
@@ -639,8 +644,8 @@ def test_a_quota_is_looked_at_while_commands_run(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As each command asks now and then; here nobody waits until it does."""
-    monkeypatch.setattr(quota, "_SOONEST_S", 0.0)
-    monkeypatch.setattr(quota, "_SPARSE", 0)  # a slow disk asks for a longer pause
+    for pause in ("_SOONEST_S", "_SPARSE", "_LATEST_S"):
+        monkeypatch.setattr(f"gitdeploy.system.usage.{pause}", 0)
     server.setup("shop")
     (server.root / "shop/server.toml").write_text("[limits]\ndisk_bytes = '6MiB'\n")
     around = surroundings(os.environ)
@@ -691,3 +696,41 @@ def test_what_a_command_writes_to_tmp_is_gone_with_it(ordinary: Place) -> None:
     done = ordinary.push(toml)
     assert done.code == 0, done
     assert "left" not in (ordinary.live / "there").read_text()
+
+
+# --- user namespaces ------------------------------------------------------------------
+
+
+def test_a_command_makes_no_user_namespace_of_its_own(ordinary: Place) -> None:
+    """In one it would have all capabilities, and more of the kernel to attack."""
+    tries = [
+        needs("unshare") + " --user --map-root-user true",
+        needs("unshare") + " --user --mount --net true",
+        f"{BWRAP} --unshare-user --ro-bind / / true",
+    ]
+    script = "\n".join(f"{one} && echo {n} >>got" for n, one in enumerate(tries))
+    done = ordinary.push_step(f"{script}\ntouch got\n")
+    assert done.code == 0, done
+    assert (ordinary.live / "got").read_text() == ""
+
+
+def test_an_older_bubblewrap_confines_without_that(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One that does not know the option says no to it; that is no reason to refuse."""
+    tried: list[bool] = []
+
+    def run(argv: list[str], **_: object) -> bytes:
+        tried.append("--disable-userns" in argv)
+        if tried[-1]:
+            raise SystemFailed("bwrap exited with 1: Unknown option --disable-userns")
+        return b""
+
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(box.process, "run", run)
+    found_out = box._found_out.__wrapped__  # noqa: SLF001 - as in a new process
+    assert found_out() == ("", False)
+    assert tried == [True, False]
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    assert found_out() == ("", False)
+    assert tried == [True, False, False]

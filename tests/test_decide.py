@@ -874,3 +874,28 @@ def test_a_push_is_let_do_what_was_granted_and_is_not_locked(known, expected):
         assert expected in decision.reason
     else:
         assert decision == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "got"),
+    [
+        ("refs/heads/" + "a" * 244, ""),
+        ("refs/heads/" + "a" * 245, "256 bytes"),
+        ("refs/heads/" + "é" * 123, "257 bytes"),
+        ("refs/tags/" + "/".join("a" * 14), ""),
+        ("refs/tags/" + "/".join("a" * 15), "17 parts"),
+        ("refs/heads/" + "/".join("a" * 1900), "1902 parts"),
+    ],
+)
+@pytest.mark.parametrize("kind", [stage, stored, other, release])
+def test_a_name_of_a_ref_is_bounded_before_anything_else(
+    kind: RefKind, name: str, got: str
+) -> None:
+    """Whatever is made of such a ref; one that is there may be deleted."""
+    decision = decide(facts(kind, created, new, update=update(name)))
+    is_long = isinstance(decision, Refuse) and "the limit is 255" in decision.reason
+    assert is_long == bool(got)
+    if is_long:
+        assert f"has {got};" in decision.reason
+    gone = RefUpdate(name, ONE, NOTHING)
+    assert "limit" not in str(decide(facts(kind, deleted, update=gone)))

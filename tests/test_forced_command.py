@@ -35,7 +35,7 @@ TAKEN = {
     "redeploy shop prod": ("redeploy", "shop", ("release",)),
     "redeploy shop dev": ("redeploy", "shop", ("stage",)),
     "lock shop --reason 'a long one'": ("lock", "shop", ("admin",)),
-    "cancel shop --all": ("cancel", "shop", ("stage", "release")),
+    "cancel shop --all": ("cancel", "shop", ("stage", "release", "rollback")),
     "env shop set 'KEY=two words'": ("env", "shop", ("env",)),
 }
 

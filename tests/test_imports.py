@@ -17,18 +17,19 @@ run = "true"
 
 GATE = {
     "": "access chain door errors layout links logs model retention running states",
-    "config": "access addresses commands confining load notify paths places probing"
-    " reading refs rules schema server services signed values windows",
+    "config": "access addresses commands confining declared linking load notify paths"
+    " places probing reading refs rules schema server services sharing signed values"
+    " windows",
     "decide": "rules together words",
-    "deploy": "acceptance aftermath app attempt facts flip flow judge notified placed"
-    " prune push recover relocate report reserve showing still_wanted tidy trial"
-    " watched wording",
+    "deploy": "acceptance aftermath app attempt facts finishing flip flow judge"
+    " notified placed prune push recover relocate report reserve showing still_wanted"
+    " tidy trial trial_time watched wording",
     "hooks": "note pkt_line proc_receive surface",
     "ledger": "chains database deployments releases schema watches",
-    "lock": "queue",
+    "lock": "lending queue tickets",
     "repository": "configuration debris locks objects refs upkeep",
-    "system": "client clock disk files flock git lifeline process processes programs"
-    " removal signals surroundings terminal",
+    "system": "bugs client clock disk files flock git lifeline owner process processes"
+    " programs removal signals surroundings terminal",
 }
 """Of gitdeploy: what proc-receive imports for a push that builds nothing."""
 

@@ -56,6 +56,7 @@ def test_everything_of_an_app_has_its_place():
         "server_toml": "shop/server.toml",
         "run": "shop/run",
         "tidying": "shop/tidying",
+        "tmp": "shop/tmp",
         "outputs": "shop/outputs",
     }
 

@@ -126,9 +126,14 @@ def test_over_ssh_a_certificate_by_pgp_is_verified_by_the_keys_of_the_root(
         pgp.signing(place.work, "good")
         place.work.commit("two", **{"index.html": "two"})
         push = place.work.push("--signed=yes", "main")
-    assert push.code == 0, push.output
-    assert told(push) == "by good <good@example.org>, recorded"
-    event = place.server.history()[0]
+        assert push.code == 0, push.output
+        assert told(push) == "by good <good@example.org>, recorded"
+        event = place.server.history()[0]
+        pgp.signing(place.work, "good", digest="SHA1")
+        place.work.commit("three", **{"index.html": "three"})
+        weak = told(place.work.push("--signed=yes", "main"))
+    assert weak.startswith("not recorded: it is signed with the PGP key ")
+    assert "by SHA-1, which can be forged" in weak
     assert event["by"] == "ben"
     assert event["certificate"]["signer"].startswith("good <good@example.org> ")
 

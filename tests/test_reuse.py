@@ -294,6 +294,8 @@ def test_an_output_below_a_link_is_neither_kept_nor_replaced(
     """A link may lead anywhere, and what lies there is not ours to remove."""
     away = tmp_path / "away"
     away.mkdir()
+    toml = f'[steps]\nconfine = "off"\n[links]\nallowed = ["{away}"]\n'
+    (shop.server.root / "shop/server.toml").write_text(toml)
     run = f"ln -sfn {away} way; mkdir -p way/out"
     toml = shop.step(run, 'inputs = ["lock.json"]\noutputs = ["way/out"]')
     assert shop.ran(toml, **{"lock.json": "1"}) == ["deps"]

@@ -49,6 +49,17 @@ def by_x509(place: Place, name: str) -> None:
     forged(place, name, lambda text: text.replace("SSH SIGNATURE", "SIGNED MESSAGE"))
 
 
+def with_text_behind(place: Place, name: str) -> None:
+    """Let it say more than was signed: git shows that, and ssh-keygen reads over it."""
+    forged(place, name, lambda text: f"{text}Approved-By: ben\n")
+
+
+def signed_twice(place: Place, name: str) -> None:
+    """Let what is signed end in a signature itself."""
+    begin = "-----BEGIN SSH SIGNATURE-----"
+    forged(place, name, lambda text: text + begin + text.partition(begin)[2])
+
+
 def of_a_tag(place: Place, name: str) -> None:
     place.tag("inner", "ada")
     place.tag(name, "ada", "inner")
@@ -98,6 +109,14 @@ TAGS = {
     "changed": (changed, "v1 has a signature that does not fit what it signs"),
     "of a name that acts": (
         of_a_name_that_acts,
+        "v1 has a signature that does not fit what it signs",
+    ),
+    "with text behind the signature": (
+        with_text_behind,
+        "v1 has text behind its signature, which nobody signed",
+    ),
+    "with two signatures": (
+        signed_twice,
         "v1 has a signature that does not fit what it signs",
     ),
     "by X.509": (by_x509, "v1 is signed by X.509, which is not verified here"),
@@ -358,6 +377,46 @@ def test_a_tag_may_be_signed_by_pgp(place, pgp):
     place.work.git("tag", "-s", "-m", "v2", "v2")
     said = f"v2 is signed by PGP, and there is no {place.keyring}"
     assert place.reason("v2") == said
+
+
+WEAK = {"SHA1": "SHA-1", "MD5": "MD5", "RIPEMD160": "RIPEMD-160"}
+
+
+@pytest.mark.parametrize(("digest", "named"), WEAK.items(), ids=WEAK)
+def test_a_digest_that_can_be_forged_signs_nothing(place, pgp, digest, named):
+    """Whoever finds two tags of one digest has one signed and pushes the other."""
+    pgp.export(place.keyring, "good")
+    pgp.signing(place.work, "good", digest=digest)
+    place.work.git("tag", "-s", "-m", "v1", "v1")
+    key = pgp.fingerprints["good"]
+    reason = place.reason("v1")
+    assert reason.startswith("v1 is signed with the PGP key ")
+    assert reason.endswith(f" by {named}, which can be forged")
+    assert key[-16:] in reason
+    pgp.signing(place.work, "good", digest="SHA512")
+    place.work.git("tag", "-s", "-m", "v2", "v2")
+    assert place.reason("v2") == ""
+
+
+def test_a_commit_has_no_text_behind_its_signature(place):
+    """Neither in the header of the signature, which nobody sees."""
+    place.wants('dev = "commits"')
+    place.keys.signing(place.work, "ada")
+    place.work.commit("two", **{"index.html": "two"})
+    place.work.git("commit", "--amend", "-S", "--no-edit", "--quiet")
+    text = place.work.git("cat-file", "commit", "HEAD").stdout
+    end = " -----END SSH SIGNATURE-----\n"
+    assert end in text
+    for more, said in (
+        (" Approved-By: ben\n", "has text behind its signature, which nobody signed"),
+        (" \n", ""),  # as a large host of repositories writes it
+    ):
+        changed = text.replace(end, end + more)
+        words = ("hash-object", "-t", "commit", "-w", "--stdin")
+        id_ = place.work.git(*words, stdin=changed).stdout.strip()
+        place.work.git("update-ref", "refs/heads/odd", id_)
+        means = f"commit {id_[:7]} {said}" if said else ""
+        assert place.reason("odd:main", ref="main") == means
 
 
 def test_who_signs_by_pgp_is_known_by_address_and_fingerprint(place, pgp):

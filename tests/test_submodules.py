@@ -3,6 +3,9 @@
 import pytest
 from support.git import Work
 
+from gitdeploy import submodules
+from gitdeploy.errors import ReleaseFailed
+
 MISSING = "12" * 20
 
 
@@ -189,6 +192,63 @@ def test_a_url_that_could_run_something_or_is_not_safe_is_refused(
     mount(work, url.replace("CANARY", str(canary)), MISSING)
     refusal(work)
     assert not canary.exists()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "ext::sh -c id",
+        "fd::17/x",
+        "file::/srv/x",
+        "SSH://example.org/x",
+        "Https://example.org/x",
+        "FILE:///srv/x",
+        "ssh://-oProxyCommand=id/x",
+        "ssh://-l@example.org/x",
+        "ssh://example.org:22x/x",
+        "git@-oProxyCommand=id:x",
+        "-l@example.org:x",
+        "example.org::x",
+        "https://example.org\x1b[2J/x",
+        "https://exa mple.org/x",
+        "https:/example.org/x",
+        "https://example.org",
+        "file://elsewhere/x",
+        "library",
+        "",
+        "https://example.org/" + "x" * 2048,
+        "ssh://example.org/\nx",
+        "https://\udc80/x",
+    ],
+)
+def test_a_url_of_no_known_form_is_refused_in_one_line(url):
+    """git is not asked what it would make of it."""
+    with pytest.raises(ReleaseFailed) as refused:
+        submodules._checked(url, ("https", "ssh", "file"))  # noqa: SLF001
+    assert "should be https://HOST/PATH, ssh://USER@HOST/PATH or" in str(refused.value)
+    assert str(refused.value).isprintable()
+    assert len(str(refused.value)) < 220
+
+
+@pytest.mark.parametrize(
+    ("url", "protocol"),
+    [
+        ("https://example.org/x.git", "https"),
+        ("https://ada:secret@example.org:8443/a b/~x", "https"),
+        ("https://[::1]/x", "https"),
+        ("ssh://git@example.org:2222/x", "ssh"),
+        ("ssh://example.org/~ada/x", "ssh"),
+        ("git@example.org:shop/x.git", "ssh"),
+        ("example.org:x", "ssh"),
+        ("org-1@github.com:x/y", "ssh"),
+        ("file:///srv/the library", "file"),
+        ("/srv/the library", "file"),
+    ],
+)
+def test_urls_as_people_write_them_are_known(url, protocol):
+    assert submodules._checked(url, (protocol,)) == protocol  # noqa: SLF001
+    with pytest.raises(ReleaseFailed, match="is not one this server fetches"):
+        submodules._checked(url, ())  # noqa: SLF001
 
 
 def test_a_server_may_allow_none(server, work, library):

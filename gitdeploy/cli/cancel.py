@@ -1,4 +1,4 @@
-"""`gitdeploy cancel`: what runs on an app is stopped before it shows anything."""
+"""`gitdeploy cancel`: what runs on an app is stopped, and what was live stays live."""
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,10 +11,12 @@ from msgspec.structs import asdict
 from gitdeploy.cli.inputs import SECONDS
 from gitdeploy.cli.options import app_argument, json_option, opened, root_option
 from gitdeploy.cli.screen import fields, ref, show_json
+from gitdeploy.deploy import wording
 from gitdeploy.deploy.app import App
 from gitdeploy.errors import LockHeld, SystemFailed
-from gitdeploy.lock import Holder, cancel, holder, waiting
+from gitdeploy.lock import Holder, at_work, cancel, interrupt, waiting
 from gitdeploy.model import ACCEPTED, Deployment
+from gitdeploy.system.clock import Stopwatch
 
 __all__ = ["command"]
 
@@ -22,6 +24,8 @@ _LOOK_AGAIN_S: Final = 0.1
 _WAIT_S: Final = 30.0
 _MOST: Final = 100
 _LOOKS: Final = 10
+_READS_NO_NOTE_S: Final = 3.0
+"""How long one that reads its notes may take at most, until it is sent a signal."""
 
 
 @click.command()
@@ -38,10 +42,11 @@ _LOOKS: Final = 10
 @root_option
 @json_option
 def command(*, app: str, all_: bool, wait_s: float, root: Path, as_json: bool) -> None:
-    """Stop what runs on APP, unless its release is shown already.
+    """Stop what runs on APP: its steps, its checks, or the wait until it is healthy.
 
-    Its steps are ended, the branch stays where it was, and its pusher reads who
-    cancelled it. What is past that moment is finished: roll back instead.
+    The branch stays where it was, and its pusher reads who cancelled it. What is shown
+    already and still tried out is taken back; what works by then is finished: roll
+    back instead.
     """
     with opened(root, app) as opened_app:
         unfinished = opened_app.ledger.deployments.unfinished()
@@ -51,16 +56,17 @@ def command(*, app: str, all_: bool, wait_s: float, root: Path, as_json: bool) -
             cancel(opened_app.layout.lock, one, by=opened_app.by)
         _wait_for(opened_app, asked, wait_s)
         latest = opened_app.ledger.deployments.history(_MOST) if asked else []
+        live = wording.live(opened_app)
         ended = [
             event
             for event in latest
             if event.id >= first and any(_is_by(event, one) for one in asked)
         ]
-    _show(app, asked, ended, as_json=as_json)
-    if live := [event for event in ended if event.verdict in ACCEPTED]:
+    _show(app, asked, ended, live, as_json=as_json)
+    if done := [event for event in ended if event.verdict in ACCEPTED]:
         raise SystemFailed(
-            f"too late for {ref(live[0].ref) or live[0].action}: {live[0].verdict}",
-            hint=f"gitdeploy rollback {app} {live[0].chain or ''}".rstrip(),
+            f"too late for {ref(done[0].ref) or done[0].action}: {done[0].verdict}",
+            hint=f"gitdeploy rollback {app} {done[0].chain or ''}".rstrip(),
         )
 
 
@@ -80,8 +86,7 @@ def _running(app: App, *, all_: bool) -> Iterator[Holder]:
     """Yield those to be stopped; first who waits, or the next would begin."""
     if all_:
         yield from waiting(app.layout.lock)
-    if one := holder(app.layout.lock):
-        yield one
+    yield from at_work(app.layout.lock)
 
 
 def _known(app: App, *, all_: bool) -> list[Holder]:
@@ -95,10 +100,14 @@ def _known(app: App, *, all_: bool) -> list[Holder]:
 
 
 def _wait_for(app: App, asked: Iterable[Holder], wait_s: float) -> None:
-    pids = {one.pid for one in asked}
-    end = time.monotonic() + wait_s
-    while left := pids & {one.pid for one in _running(app, all_=True)}:
-        if time.monotonic() > end:
+    pids = {one.pid: one for one in asked}
+    watch, signalled = Stopwatch(), False
+    while left := pids.keys() & {one.pid for one in _running(app, all_=True)}:
+        if watch.seconds > _READS_NO_NOTE_S and not signalled:
+            signalled = True
+            for pid in left:
+                interrupt(app.layout.lock, pids[pid])
+        if watch.seconds > wait_s:
             raise LockHeld(
                 f"process {min(left)} was asked to stop and still runs",
                 hint=f"gitdeploy status {app.name}",
@@ -107,7 +116,12 @@ def _wait_for(app: App, asked: Iterable[Holder], wait_s: float) -> None:
 
 
 def _show(
-    app: str, asked: Sequence[Holder], ended: Sequence[Deployment], *, as_json: bool
+    app: str,
+    asked: Sequence[Holder],
+    ended: Sequence[Deployment],
+    live: str,
+    *,
+    as_json: bool,
 ) -> None:
     if as_json:
         show_json(
@@ -127,3 +141,5 @@ def _show(
     if not asked:
         lines = [("idle", f"nothing runs on {app}")]
     fields(lines or [("ended", one.what) for one in asked])
+    if asked:
+        fields([("live", live)])

@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from gitdeploy.cli.acting import progress
+from gitdeploy.cli.guarding import each_by_itself
 from gitdeploy.cli.options import (
     app_argument,
     json_option,
@@ -17,7 +18,7 @@ from gitdeploy.cli.options import (
 from gitdeploy.cli.screen import fields, show_json, show_line
 from gitdeploy.deploy.app import damaged_apps, set_up_apps
 from gitdeploy.deploy.doctor import Examined, examine, heal
-from gitdeploy.errors import GitdeployError, StateError
+from gitdeploy.errors import StateError
 from gitdeploy.system.terminal import count
 
 __all__ = ["command"]
@@ -40,17 +41,11 @@ def command(
     """
     names = [app] if app else sorted({*set_up_apps(root), *damaged_apps(root)})
     seen: dict[str, list[Examined]] = {}
-    failures: list[GitdeployError] = []
-    for name in names:
-        try:
-            seen[name] = _seen(root, name, fix=fix, wait_s=wait_s)
-        except GitdeployError as error:
-            failures.append(error)
-    _show_all(seen, root, alone=app is not None, as_json=as_json)
-    for failure in failures[1:]:
-        tell(failure.message)
-    if failures:
-        raise failures[0]
+    with each_by_itself(alone=app is not None) as guard:
+        for name in names:
+            with guard(name):
+                seen[name] = _seen(root, name, fix=fix, wait_s=wait_s)
+        _show_all(seen, root, alone=app is not None, as_json=as_json)
     wrong = any(one.is_trouble for found in seen.values() for one in found)
     return StateError.exit_code if wrong else 0
 

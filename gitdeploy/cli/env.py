@@ -27,6 +27,7 @@ from gitdeploy.cli.screen import fields, show_json, show_line
 from gitdeploy.deploy.app import App
 from gitdeploy.errors import SystemFailed, UsageError
 from gitdeploy.model import CHAINS
+from gitdeploy.modes import PASSAGE
 from gitdeploy.system import files, process
 from gitdeploy.system.terminal import count
 
@@ -203,7 +204,7 @@ def _write(path: Path, text: str) -> None:
 
     Nobody else ever may.
     """
-    files.make_directory(path.parent)
+    files.make_directory(path.parent, PASSAGE)
     if not path.exists():
         files.write_whole(path, _bytes(text), _PRIVATE)
         return

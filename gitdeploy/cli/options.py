@@ -15,6 +15,7 @@ from gitdeploy.deploy.app import App, set_up_apps
 from gitdeploy.door import acting_key, acting_name, surroundings
 from gitdeploy.errors import GitdeployError
 from gitdeploy.model import CHAINS, ChainName
+from gitdeploy.system.owner import become_owner
 
 __all__ = [
     "acting",
@@ -39,11 +40,14 @@ _WAIT_S: Final = 30.0
 
 def default_root() -> Path:
     """Return the root where nobody says otherwise: GITDEPLOY_ROOT, else ~/gitdeploy."""
-    return _resolved(Path(os.environ.get(_ROOT) or "~/gitdeploy"))
+    return _chosen(Path(os.environ.get(_ROOT) or "~/gitdeploy"))
 
 
-def _resolved(path: Path) -> Path:
-    return path.expanduser().resolve()
+def _chosen(path: Path) -> Path:
+    """Return a root as it is called; whoever acts on it is its owner by then."""
+    root = path.expanduser().resolve()
+    become_owner(root, os.environ)
+    return root
 
 
 def _complete_app(
@@ -71,7 +75,7 @@ def root_option(verb: F) -> F:
     return click.option(
         "--root",
         type=click.Path(file_okay=False, path_type=Path),
-        callback=lambda _c, _p, path: _resolved(path) if path else default_root(),
+        callback=lambda _c, _p, path: _chosen(path) if path else default_root(),
         metavar="DIR",
         help=f"Where the apps of this server are; else {_ROOT}, else ~/gitdeploy.",
     )(verb)
@@ -155,15 +159,24 @@ def acting(root: Path, name: str) -> Iterator[App]:
 
 
 @contextmanager
-def held(app: App, what: str, wait_s: float) -> Iterator[None]:
+def held(
+    app: App, what: str, wait_s: float, *, rolls_back: ChainName | None = None
+) -> Iterator[None]:
     """Hold an app's lock for the body; what a crash left is mended before.
+
+    Args:
+        app: The app.
+        what: What for.
+        wait_s: How long to wait for somebody else.
+        rolls_back: The chain that is to be rolled back, which has not to wait for
+            what may take long.
 
     Raises:
         LockHeld: Somebody else still holds it after `wait_s`.
     """
     from gitdeploy.deploy.recover import locked
 
-    with locked(app, what, wait_s=wait_s, tell=tell):
+    with locked(app, what, wait_s=wait_s, tell=tell, rolls_back=rolls_back):
         yield
 
 

@@ -1,23 +1,26 @@
 """`gitdeploy repair`: what a crash or a lost ledger left is made right."""
 
+import os
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
 import click
 
 from gitdeploy.cli.acting import progress
+from gitdeploy.cli.guarding import each_by_itself
 from gitdeploy.cli.options import (
     acting,
     app_argument,
     json_option,
+    opened,
     root_option,
     tell,
     wait_option,
 )
 from gitdeploy.cli.screen import fields, show_json
 from gitdeploy.deploy.app import App, default_target, set_up_apps
-from gitdeploy.errors import GitdeployError, StateError, UsageError
+from gitdeploy.errors import StateError, UsageError
 
 __all__ = ["command"]
 
@@ -37,6 +40,14 @@ __all__ = ["command"]
     help="With --from-links: where the links are; else ROOT/www.",
 )
 @click.option(
+    "--adopt",
+    "also",
+    type=click.Path(file_okay=False, path_type=Path),
+    multiple=True,
+    metavar="DIR",
+    help="With --from-links: a directory elsewhere that `deploy` had linked.",
+)
+@click.option(
     "--no-deploy",
     "deploys",
     flag_value=False,
@@ -51,6 +62,7 @@ def command(  # noqa: PLR0913 - the options of the verb
     app: str | None,
     from_links: bool,
     target: Path | None,
+    also: tuple[Path, ...],
     deploys: bool,
     root: Path,
     wait_s: float,
@@ -66,22 +78,22 @@ def command(  # noqa: PLR0913 - the options of the verb
         raise UsageError("--from-links needs the name of the app")
     names = [app] if app else set_up_apps(root)
     done: dict[str, Sequence[str]] = {}
-    failures: list[GitdeployError] = []
-    for name in names:
-        try:
-            with acting(root, name) as opened_app, _locked(opened_app, wait_s):
+    for name in names if len(names) > 1 else ():
+        with suppress(Exception):  # it is told below
+            _show_truth(root, name)
+    with each_by_itself(alone=app is not None) as guard:
+        for name in names:
+            with (
+                guard(name),
+                acting(root, name) as opened_app,
+                _locked(opened_app, wait_s),
+            ):
                 done[name] = (
-                    _rebuilt(opened_app, target)
+                    _rebuilt(opened_app, target, also)
                     if from_links
                     else _mended(opened_app, deploys=deploys)
                 )
-        except GitdeployError as error:
-            failures.append(error)
-    _show(done, as_json=as_json)
-    for failure in failures[1:]:
-        tell(failure.message)
-    if failures:
-        raise failures[0]
+        _show(done, as_json=as_json)
 
 
 def _locked(app: App, wait_s: float) -> AbstractContextManager[None]:
@@ -91,10 +103,20 @@ def _locked(app: App, wait_s: float) -> AbstractContextManager[None]:
     return working_on(app, "repair", wait_s=wait_s, tell=tell)
 
 
-def _rebuilt(app: App, target: Path | None) -> list[str]:
+def _show_truth(root: Path, name: str) -> None:
+    """Mend what needs no pusher's choice, so that no app waits for another's."""
+    from gitdeploy.deploy.recover import recover
+
+    with opened(root, name) as app, _locked(app, 0):
+        recover(app, tries=False)
+
+
+def _rebuilt(app: App, target: Path | None, also: Sequence[Path]) -> list[str]:
     from gitdeploy.deploy.repair import rebuild_from_links
 
-    return rebuild_from_links(app, target or default_target(app.layout.root))
+    place = target or default_target(app.layout.root)
+    named = [Path(os.path.abspath(path)) for path in also]
+    return rebuild_from_links(app, place, also=named)
 
 
 def _mended(app: App, *, deploys: bool) -> list[str]:
@@ -103,6 +125,10 @@ def _mended(app: App, *, deploys: bool) -> list[str]:
     from gitdeploy.deploy.repair import repair
 
     done = [*recover(app), *repair(app, progress(), deploys=deploys)]
+    if app.ledger.deployments.unfinished():
+        raise StateError(
+            "; ".join(done) or "not finished", hint=f"gitdeploy doctor {app.name}"
+        )
     if gone := missing(app):
         raise StateError(
             gone[0], hint=f"gitdeploy redeploy {app.name}, or roll back past it"

@@ -66,12 +66,13 @@ def command(  # noqa: PLR0913 - the words of the verb
 
     if to is not None and steps is not None:
         raise UsageError("--to and --steps say the same thing; give one of them")
+    name = chosen_chain(chain)
     with acting(root, app) as opened_app:
-        with held(opened_app, f"rollback {chain}", wait_s):
+        with held(opened_app, f"rollback {chain}", wait_s, rolls_back=name):
             release = release_named(opened_app, to) if to else None
             outcome = roll_back(
                 opened_app,
-                chosen_chain(chain),
+                name,
                 progress(),
                 steps=steps or 1,
                 to=release,

@@ -9,6 +9,7 @@ import click
 from gitdeploy.cli.options import app_argument, json_option, opened, root_option
 from gitdeploy.cli.screen import ago, fields, ref, short, show_json, show_line, table
 from gitdeploy.deploy.app import set_up_apps
+from gitdeploy.deploy.bounding import bounds_words
 from gitdeploy.deploy.look import Shape, status
 from gitdeploy.model import CHAINS
 from gitdeploy.system.terminal import fit
@@ -102,6 +103,8 @@ def _lines(shape: Shape) -> Iterator[tuple[str, str]]:
     yield from (("watched", _watched(watch)) for watch in shape["watched"])
     yield from (("behind", sentence) for sentence in shape["behind"])
     yield "steps", _steps(shape["steps"])
+    if bounds := bounds_words(shape["steps"]["bounds"]):
+        yield "bounds", bounds
 
 
 def _steps(steps: Shape) -> str:

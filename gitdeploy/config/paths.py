@@ -3,6 +3,7 @@
 Whether anything exists there is not asked here.
 """
 
+import re
 import unicodedata
 from collections.abc import Callable, Iterable
 from itertools import pairwise
@@ -10,7 +11,19 @@ from typing import Final, Self
 
 from gitdeploy.config.values import BadValueError, shown
 
-__all__ = ["FilePath", "RelativePath", "StartFolder", "refuse_below", "refuse_overlap"]
+__all__ = [
+    "OURS",
+    "FilePath",
+    "RelativePath",
+    "StartFolder",
+    "refuse_below",
+    "refuse_overlap",
+]
+
+OURS: Final = re.compile(r"\.gitdeploy[-.].*|\.\..*\.new", re.DOTALL)
+"""Names under which something is made before it gets the name that it shall have."""
+_HALF_MADE: Final = re.compile(r"\..+\.new", re.DOTALL)
+"""The same, of any file: nothing that is shared has the name of another half made."""
 
 _MOST_BYTES: Final = 1024
 _MOST_PART_BYTES: Final = 255  # NAME_MAX of every Linux file system we know
@@ -115,6 +128,10 @@ def _checked(found: object, *, ending: str) -> str:
     return path
 
 
+def _is_ours(part: str) -> bool:
+    return bool(OURS.fullmatch(part) or _HALF_MADE.fullmatch(part))
+
+
 _RULES: Final[tuple[tuple[str, Callable[[str, list[str]], bool]], ...]] = (
     ("a relative path", lambda path, _: not path.startswith("/")),
     ("a path below the release", lambda path, _: path not in ("", ".")),
@@ -124,6 +141,10 @@ _RULES: Final[tuple[tuple[str, Callable[[str, list[str]], bool]], ...]] = (
     (
         "a path without a part '.git'",
         lambda _, parts: all(part.casefold() != ".git" for part in parts),
+    ),
+    (
+        "a path without names that are ours, .gitdeploy-… and .….new",
+        lambda _, parts: not any(map(_is_ours, parts)),
     ),
     (
         "a path without control characters",

@@ -6,6 +6,7 @@ from msgspec import Meta, field
 
 from gitdeploy.config.access import Access
 from gitdeploy.config.confining import Steps
+from gitdeploy.config.linking import Links
 from gitdeploy.config.notify import Notify
 from gitdeploy.config.places import Asking, Listening, Reach
 from gitdeploy.config.reading import Table, read
@@ -49,6 +50,11 @@ class Limits(Table, frozen=True, kw_only=True):
     """Bytes that one push may send, packed; default 2GiB."""
     disk_bytes: Size | None = None
     """Bytes of the disk that the app may take, all in all; default: no limit."""
+    disk_files: _Count | None = None
+    """Files, links and directories that the app may have, all in all; default: no
+    limit."""
+    tmp_bytes: Size = Size(8 * 2**30)
+    """Bytes of the disk that one confined command may have in /tmp; default 8GiB."""
     steps_time_s: Seconds = field(name="steps_time", default=Seconds(24 * 3600))
     """Seconds that all commands of one stage may take together; default 24h."""
     cpu_time_s: Seconds | None = field(name="cpu_time", default=None)
@@ -58,6 +64,10 @@ class Limits(Table, frozen=True, kw_only=True):
     """Bytes of memory of one command, all its processes; default: no limit."""
     processes: Annotated[int, Meta(ge=1, le=2**22)] = 4096
     """Processes and threads of one command at a time; default 4096."""
+    health_time_s: Seconds = field(name="health_time", default=Seconds(300))
+    """Seconds that health, a check or a service may be waited for; default 5m."""
+    watch_time_s: Seconds = field(name="watch_time", default=Seconds(3600))
+    """Seconds for which health may be watched after the verdict; default 1h."""
 
 
 class Submodules(Table, frozen=True, kw_only=True):
@@ -65,6 +75,9 @@ class Submodules(Table, frozen=True, kw_only=True):
 
     protocols: tuple[_Protocol, ...] = ("https", "ssh")
     """Of https, ssh and file; empty: none may be fetched. Default https and ssh."""
+    ssh_key: bool = False
+    """Whether the server's own ssh key is offered where a commit says that its
+    submodules come from; default no."""
 
 
 class ServerConfig(Table, frozen=True, kw_only=True):
@@ -76,6 +89,8 @@ class ServerConfig(Table, frozen=True, kw_only=True):
     """How the commands of deploy.toml are confined."""
     sharing: Sharing = Sharing()
     """Whether releases whose commands could write may have the same files."""
+    links: Links = Links()
+    """Where the links of a release may lead."""
     submodules: Submodules = Submodules()
     """Where submodules may come from."""
     notify: Notify = Notify()
@@ -101,8 +116,7 @@ class ServerConfig(Table, frozen=True, kw_only=True):
     @property
     def restrains_commands(self) -> bool:
         """Whether there may be commands that are not run at all."""
-        most_s = Limits().steps_time_s
-        return self.steps.confine == "require" or self.limits.steps_time_s < most_s
+        return self.steps.confine == "require"
 
 
 def parse_server(data: bytes, *, where: str) -> ServerConfig:

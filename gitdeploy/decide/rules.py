@@ -23,11 +23,15 @@ from gitdeploy.decide.words import (
     Unchanged,
     chain_of,
 )
-from gitdeploy.model import ChainName
+from gitdeploy.model import ChainName, RefUpdate
 
 __all__ = ["CONTENT", "NEEDED", "RULES", "decide", "needed", "withheld"]
 
 Rule: TypeAlias = Callable[[Facts], Decision]
+
+MOST_BYTES: Final = 255
+MOST_PARTS: Final = 16
+"""Of a whole name of a ref; of `refs/heads/main` these are 15 and 3."""
 
 
 def decide(facts: Facts) -> Decision:
@@ -188,6 +192,8 @@ CONTENT: Final[Mapping[Content, Callable[[Facts, ChainName], Decision]]] = {
 
 def _objection(facts: Facts) -> Refuse | None:
     update = facts.update
+    if no := _too_long(update):
+        return no
     if not update.ref.isprintable():
         return Refuse(f"the name of {update.ref!a} cannot be shown; use another")
     if update.deletes:
@@ -201,6 +207,19 @@ def _objection(facts: Facts) -> Refuse | None:
             hint=f"git push server TAG^{{commit}}:{update.ref}",
         )
     return None
+
+
+def _too_long(update: RefUpdate) -> Refuse | None:
+    """Refuse a name that others would stumble on; one that is there may go."""
+    parts = update.ref.count("/") + 1
+    long = len(update.ref.encode("utf-8", "surrogateescape"))
+    if update.deletes or (long <= MOST_BYTES and parts <= MOST_PARTS):
+        return None
+    got = f"{parts} parts" if parts > MOST_PARTS else f"{long} bytes"
+    return Refuse(
+        f"a ref's name has {got}; the limit is {MOST_BYTES} bytes, {MOST_PARTS} parts",
+        hint="use a shorter name",
+    )
 
 
 def _forbidden(facts: Facts, decision: Decision) -> Refuse | None:

@@ -3,7 +3,10 @@
 And before a roll back the commands that undo them, in what is being left.
 """
 
+import threading
+from collections.abc import Callable
 from itertools import zip_longest
+from typing import Final
 
 from msgspec.structs import replace
 
@@ -13,21 +16,41 @@ from gitdeploy.config.places import Reach
 from gitdeploy.deploy.app import App
 from gitdeploy.deploy.attempt import Wanted
 from gitdeploy.deploy.flip import shows_a_page
+from gitdeploy.deploy.lending import lending
 from gitdeploy.deploy.placed import wanted_of
+from gitdeploy.deploy.quota import QuotaWatch
 from gitdeploy.deploy.release_log import log_open
 from gitdeploy.deploy.report import Report
+from gitdeploy.deploy.still_wanted import check_not_cancelled, heard_meanwhile
+from gitdeploy.deploy.trial_time import TrialTime
 from gitdeploy.deploy.workplace import workplace
-from gitdeploy.errors import ReleaseFailed, StepFailed, Unhealthy
+from gitdeploy.errors import (
+    Cancelled,
+    GitdeployError,
+    ReleaseFailed,
+    StepFailed,
+    Unhealthy,
+)
 from gitdeploy.model import Release
-from gitdeploy.probe import ask_until_healthy, why_not_asked
+from gitdeploy.probe import Heard, ask_until_healthy, why_not_asked
 from gitdeploy.steps import Mask, Workplace, run_step
+from gitdeploy.system.bugs import foreseen
 from gitdeploy.system.clock import Stopwatch
+from gitdeploy.system.disk import blamed
 
 __all__ = ["activate", "deactivate"]
 
+_LOOK_S: Final = 0.1
+
 
 def activate(
-    app: App, release: Release, wanted: Wanted, report: Report, *, is_new: bool
+    app: App,
+    release: Release,
+    wanted: Wanted,
+    report: Report,
+    time: TrialTime,
+    *,
+    is_new: bool,
 ) -> None:
     """Run the `[[activate]]` commands of what is live, its services, ask its health.
 
@@ -36,36 +59,70 @@ def activate(
         release: The head of the chain, which the links show.
         wanted: What it was made of, and the chain.
         report: Tells the pusher.
+        time: How long its parts have run already.
         is_new: Whether it was not live before; what was, goes on without its health
             where server.toml does not let that be asked any more.
 
     Raises:
         StepFailed: A command did not succeed; the later ones did not run.
-        ReleaseFailed: A service did not get ready.
+        ReleaseFailed: A service did not get ready, or a command took too much of the
+            disk.
         Unhealthy: It does not answer as it should.
+        Cancelled: Somebody did not want to wait for it any more.
     """
     config, chain = wanted.config, wanted.chain
-    with log_open(app, release, report):
-        place = workplace(app, release, wanted, report, stage="activate")
-        public = app.public.target / app.public.name(chain, 1)
-        place = replace(
-            place,
-            directory=public,
-            environment={**place.environment, "PWD": str(public)},
-        )
-        for step in config.activate_for(chain):
-            _run(step, place, config.limit_s(step), report)
+    with log_open(app, release, report), heard_meanwhile(app):
+        look = QuotaWatch(app, over_already=True).look
+
+        def check() -> None:
+            check_not_cancelled(app)
+            look()
+
+        place = workplace(app, release, wanted, report, stage="activate", check=check)
+        _run_commands(app, release, wanted, place, report, time)
         if config.services_for(chain):  # what they need is there by now
             from gitdeploy.deploy.services import restart_services
 
-            restart_services(app, wanted, report)
+            with lending(app, trial=chain):
+                restart_services(app, wanted, report, running=time.begun("services"))
         health, reach = config.health_for(chain), app.server.reach
         if health and shows_a_page(app, chain):
             report.line("health", "not asked: maintenance is on")
         elif health and not is_new and (why := why_not_asked(health.url, reach)[0]):
             report.line("health", f"not asked: {why}")
         elif health:
-            _see_healthy(health, place.mask, report, reach)
+            _see_healthy(app, health, place.mask, report, time)
+
+
+def _run_commands(
+    app: App,
+    release: Release,
+    wanted: Wanted,
+    place: Workplace,
+    report: Report,
+    time: TrialTime,
+) -> None:
+    """Run the `[[activate]]` commands where the public link leads."""
+    from gitdeploy.deploy.release_links import check_links
+
+    config, chain = wanted.config, wanted.chain
+    steps = config.activate_for(chain)
+    if not steps:
+        return
+    public = app.public.target / app.public.name(chain, 1)
+    all_s = min(place.bounds.time_s, sum(config.limit_s(step) for step in steps))
+    place = replace(
+        place,
+        directory=public,
+        environment={**place.environment, "PWD": str(public)},
+        bounds=replace(place.bounds, time_s=all_s),
+        running=time.begun("commands"),
+    )
+    for step in steps:
+        place.check()
+        with lending(app, trial=chain):
+            _run(step, place, config.limit_s(step), report)
+    check_links(app, app.directory(release), config, chain)
 
 
 def deactivate(
@@ -91,10 +148,19 @@ def deactivate(
         try:
             if wanted := wanted_of(app, before.name, entry):
                 _deactivate(app, release, previous, wanted, report)
-        except ReleaseFailed as error:
+        except Cancelled:
+            raise
+        except Exception as error:
+            no = foreseen(error)
             if not force:
-                raise
-            report.line("forced", f"although {error.message}")
+                raise _as_failure(no) from error
+            report.line("forced", f"although {blamed(no)}")
+
+
+def _as_failure(error: GitdeployError | OSError) -> ReleaseFailed:
+    if isinstance(error, ReleaseFailed):
+        return error
+    return ReleaseFailed(blamed(error), hint=getattr(error, "hint", ""))
 
 
 def _deactivate(
@@ -109,12 +175,22 @@ def _deactivate(
     steps = config.deactivate_for(wanted.chain)
     if steps:
         with log_open(app, release, report):
-            place = workplace(app, release, wanted, report, stage="deactivate")
+            look = QuotaWatch(app, over_already=True).look
+
+            def check() -> None:
+                check_not_cancelled(app)
+                look()
+
+            place = workplace(
+                app, release, wanted, report, stage="deactivate", check=check
+            )
             behind = str(app.directory(previous)) if previous else ""
             known = {**place.environment, "GITDEPLOY_PREVIOUS_DIR": behind}
             place = replace(place, environment=known)
             for step in steps:
-                _run(step, place, config.limit_s(step), report)
+                check()
+                with lending(app, trial=wanted.chain):
+                    _run(step, place, config.limit_s(step), report)
 
 
 def _run(step: Activation, place: Workplace, limit_s: float, report: Report) -> None:
@@ -130,9 +206,58 @@ def _run(step: Activation, place: Workplace, limit_s: float, report: Report) -> 
     report.end(seconds)
 
 
-def _see_healthy(health: Health, mask: Mask, report: Report, reach: Reach) -> None:
+def _see_healthy(
+    app: App, health: Health, mask: Mask, report: Report, time: TrialTime
+) -> None:
     watch = Stopwatch()
-    heard = ask_until_healthy(health, stop=lambda: False, reach=reach)
+    heard = _heard(app, health, time)
     if not heard.right:
         raise Unhealthy(f"health: {health.url}: {mask(heard.words)}")
     report.line("health", f"{health.url}  {heard.words}", watch.seconds)
+
+
+def _heard(app: App, health: Health, time: TrialTime) -> Heard:
+    """Ask until it is healthy, and hear meanwhile who cancels or wants to go first.
+
+    Raises:
+        Cancelled: Somebody did not want to wait for it any more.
+    """
+    asking = _Asking(health, app.server.reach, time.begun("health"))
+    with lending(app, trial=time.chain):
+        return asking.followed(lambda: check_not_cancelled(app))
+
+
+class _Asking:
+    """A thread that asks, so that nothing we wait for is out of reach."""
+
+    def __init__(self, health: Health, reach: Reach, running: Stopwatch) -> None:
+        self._health = health
+        self._reach = reach
+        self._running = running
+        self._enough = threading.Event()
+        self._heard: Heard | None = None
+        self._error: Exception | None = None
+
+    def followed(self, check: Callable[[], None]) -> Heard:
+        """Return what was heard last; what `check` raises ends it at once."""
+        thread = threading.Thread(target=self._ask, daemon=True)
+        thread.start()
+        try:
+            while thread.is_alive():
+                check()
+                thread.join(_LOOK_S)
+        finally:
+            self._enough.set()
+        if self._error:
+            raise self._error
+        assert self._heard is not None
+        return self._heard
+
+    def _ask(self) -> None:
+        stop, reach, running = self._enough.is_set, self._reach, self._running
+        try:
+            self._heard = ask_until_healthy(
+                self._health, stop=stop, reach=reach, running=running
+            )
+        except Exception as error:  # noqa: BLE001 - told by the one who waits
+            self._error = error

@@ -17,7 +17,8 @@ from gitdeploy.layout import (
     keyring,
 )
 from gitdeploy.ledger import Ledger
-from gitdeploy.model import Release
+from gitdeploy.model import ChainName, Release
+from gitdeploy.system.owner import check_ours
 from gitdeploy.system.surroundings import Surroundings
 
 if TYPE_CHECKING:  # what a hook does not need, it does not import
@@ -54,6 +55,8 @@ class App:
         by: Who acts, for the ledger and the lock.
         key: Fingerprint of the ssh key they came with; None: the server's own user.
         turn: The app's lock, while we hold it.
+        taken_back: The chains whose head recovery has taken back, a moment ago.
+        leaves_trials: Whether recovery left something to be tried out by others.
     """
 
     def __init__(
@@ -68,6 +71,8 @@ class App:
         self.by = by
         self.key = key
         self.turn: Turn | None = None
+        self.taken_back: set[ChainName] = set()
+        self.leaves_trials = False
 
     @classmethod
     def open(
@@ -82,9 +87,11 @@ class App:
 
         Raises:
             UsageError: There is none, or the name cannot be one.
+            AccessDenied: It is another user's of the machine.
         """
         check_app_name(name)
         layout = Layout(root, name)
+        check_ours(root, layout.home)
         if not layout.home.is_dir():
             known = ", ".join(set_up_apps(root)) or "none"
             raise UsageError(

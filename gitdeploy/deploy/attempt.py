@@ -8,7 +8,7 @@ from gitdeploy.chain import Chain
 from gitdeploy.config import Config
 from gitdeploy.decide import Accept, Decision, Deploy, Refuse, RollBack, Unchanged
 from gitdeploy.deploy.facts import Source, content_id
-from gitdeploy.errors import ReleaseFailed, Withdrawn
+from gitdeploy.errors import Cancelled, ReleaseFailed, Withdrawn
 from gitdeploy.ledger import dumps
 from gitdeploy.model import (
     ChainName,
@@ -21,7 +21,16 @@ from gitdeploy.model import (
 )
 from gitdeploy.system.clock import Stopwatch
 
-__all__ = ["Attempt", "Wanted"]
+__all__ = ["Attempt", "Wanted", "verdict_on"]
+
+
+def verdict_on(error: ReleaseFailed) -> VerdictWord:
+    """Return what is said of an attempt that failed like that."""
+    if isinstance(error, Cancelled) or (
+        isinstance(error, Withdrawn) and error.cancelled
+    ):
+        return "cancelled"
+    return "failed"
 
 
 class Wanted(Struct, frozen=True):
@@ -105,6 +114,11 @@ class Attempt(Struct):
     def end(self, word: VerdictWord, reason: str = "", hint: str = "") -> None:
         """Give the verdict."""
         self.verdict = Verdict(self.update, word, reason, hint)
+
+    def fail(self, error: ReleaseFailed) -> None:
+        """Give the verdict on what failed, or was cancelled before it was done."""
+        self.failure = error
+        self.end(verdict_on(error), error.message, error.hint)
 
     def ended_with(self, word: VerdictWord) -> bool:
         """Return whether that is the verdict."""

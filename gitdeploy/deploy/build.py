@@ -9,6 +9,7 @@ from gitdeploy.config import Config, Step
 from gitdeploy.deploy.app import App
 from gitdeploy.deploy.attempt import Wanted
 from gitdeploy.deploy.blame import blame
+from gitdeploy.deploy.lending import lending
 from gitdeploy.deploy.quota import QuotaWatch
 from gitdeploy.deploy.report import Report
 from gitdeploy.deploy.reuse import Reuse
@@ -57,7 +58,7 @@ def build(
 
     place = workplace(app, release, wanted, report, check=check)
     reuse = Reuse(app, release, wanted, report, place)
-    run = _Run(place, config, report, linked)
+    run = _Run(app, place, config, report, linked)
     for step in steps:
         key = reuse.key(step).value
         if key and reuse.taken(step, key):
@@ -70,6 +71,7 @@ def build(
 class _Run(Struct, frozen=True):
     """What it takes to run the steps of one release."""
 
+    app: App
     place: Workplace
     config: Config
     report: Report
@@ -89,7 +91,8 @@ class _Run(Struct, frozen=True):
 
     def _run(self, step: Step, *, unprivileged: bool) -> float:
         place = replace(self.place, unprivileged=unprivileged)
-        return run_step(step, place, timeout_s=self.config.limit_s(step))
+        with lending(self.app):
+            return run_step(step, place, timeout_s=self.config.limit_s(step))
 
     def _explain(self, error: StepFailed, shared: Untouched) -> None:
         """Say what a step wanted to write into, where it was not let."""

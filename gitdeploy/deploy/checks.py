@@ -13,6 +13,9 @@ from msgspec.structs import replace
 from gitdeploy.config import Check, Run
 from gitdeploy.deploy.app import App
 from gitdeploy.deploy.attempt import Wanted
+from gitdeploy.deploy.lending import lending
+from gitdeploy.deploy.placed import in_time
+from gitdeploy.deploy.quota import QuotaWatch, check_quota
 from gitdeploy.deploy.release_log import log_open
 from gitdeploy.deploy.report import Report
 from gitdeploy.deploy.still_wanted import check_still_wanted
@@ -53,6 +56,7 @@ def check_ready(app: App, release: Release, wanted: Wanted, report: Report) -> N
         try:
             with log_open(app, release, report), disturbable():
                 check(app, release, wanted, report, linked=True)
+                check_quota(app)
         except KeyboardInterrupt as error:
             if app.turn:
                 app.turn.stop("a signal")
@@ -73,23 +77,23 @@ def check(
 
     Raises:
         StepFailed: A check did not hold; the later ones were not asked.
+        ReleaseFailed: The app took more of the disk than it may.
         Cancelled: Somebody did not want to wait for it any more.
     """
-    config = wanted.config
-    place = workplace(
-        app,
-        release,
-        wanted,
-        report,
-        stage="check",
-        check=lambda: check_still_wanted(app, config, report),
-    )
+    config, quota = wanted.config, QuotaWatch(app)
+
+    def look() -> None:
+        check_still_wanted(app, config, report)
+        quota.look()
+
+    place = workplace(app, release, wanted, report, stage="check", check=look)
     place = replace(place, unprivileged=linked and can_be_unprivileged())
-    for one in config.checks_for(wanted.chain):
-        if one.run is not None:
-            _run(one, place, report)
-        else:
-            _serve(one, place, report, Path(app.surroundings.tmpdir))
+    for one in in_time(app, wanted).config.checks_for(wanted.chain):
+        with lending(app):
+            if one.run is not None:
+                _run(one, place, report)
+            else:
+                _serve(one, place, report, Path(app.surroundings.tmpdir))
     app.ledger.releases.passed(release.number, _key(wanted))
 
 

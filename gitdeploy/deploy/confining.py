@@ -15,13 +15,20 @@ from gitdeploy.errors import ReleaseFailed
 from gitdeploy.model import CHAINS
 from gitdeploy.steps import Bounds, Box, Confinement, why_no_box
 from gitdeploy.system import files
-from gitdeploy.system.terminal import human_time
 
-__all__ = ["Means", "bounds_of", "check_allowed", "confinement_of", "means_of"]
+__all__ = [
+    "Means",
+    "bounds_of",
+    "check_allowed",
+    "confinement_of",
+    "means_of",
+    "places",
+]
 
 Means: TypeAlias = Literal["bubblewrap", "kernel", "nothing"]
 
 _OWN: Final = 0o700
+_SHM_BYTES: Final = 2**30
 _INSTALL: Final = "sudo apt-get install bubblewrap"
 
 
@@ -33,42 +40,22 @@ def means_of(app: App) -> tuple[Means, str]:
     return ("kernel", why) if why else ("bubblewrap", "")
 
 
-def check_allowed(app: App, config: Config, commit: str) -> None:
+def check_allowed(app: App, config: Config) -> None:
     """Say nothing if the commands of a commit can be run as the server wants it.
 
     Args:
         app: The app.
         config: deploy.toml of the commit.
-        commit: Its id.
 
     Raises:
-        ReleaseFailed: They want more time than there is; or they have to be confined,
-            and cannot be.
+        ReleaseFailed: They have to be confined, and cannot be.
     """
-    limit_s = app.server.limits.steps_time_s
-    for place, timeout_s in _timeouts(config):
-        if timeout_s > limit_s:
-            raise ReleaseFailed(
-                f"deploy.toml at {commit[:10]}: {place}: {human_time(timeout_s)};"
-                f" the limit is {human_time(limit_s)}",
-                hint="[limits] steps_time  in server.toml",
-            )
     commands = [*config.build.steps, *_around_the_flip(config)]
     if app.server.steps.confine == "require" and commands and (why := why_no_box()):
         raise ReleaseFailed(
             f'commands have to be confined ([steps] confine = "require"): {why}',
             hint=f"{_INSTALL}  # on the server",
         )
-
-
-def _timeouts(config: Config) -> Iterator[tuple[str, float]]:
-    """Yield the times that a commit asks for, each with its key path."""
-    for number, step in enumerate(config.build.steps):
-        if step.timeout_s is not None:
-            yield f"build.steps[{number}].timeout", step.timeout_s
-    for one in _around_the_flip(config):
-        if isinstance(one, Activation) and one.timeout_s is not None:
-            yield f"timeout of {one.title!r}", one.timeout_s
 
 
 def _around_the_flip(config: Config) -> Iterator[Check | Activation]:
@@ -97,7 +84,7 @@ def confinement_of(
         links: Public links that they find, as they are.
         free_environment: All the environment of commands that are not held.
 
-    Changes: makes the cache directory of the app, where it is missing.
+    Changes: makes directories of the app for them, where they are missing.
     """
     steps = app.server.steps
     means, _ = means_of(app)
@@ -106,13 +93,15 @@ def confinement_of(
     free = frozenset(command.strip() for command in steps.unconfined)
     if means == "kernel":
         return Confinement(None, True, free, free_environment)  # noqa: FBT003 - a struct
-    files.make_directory(app.layout.cache, _OWN)
-    around = app.surroundings
+    for own in (app.layout.cache, app.layout.tmp):
+        files.make_directory(own, _OWN)
+    around, memory_bytes = app.surroundings, app.server.limits.memory_bytes
     box = Box(
         home=app.layout.cache,
-        tmp=Path(around.tmpdir),
-        readable=(*_places(app, steps.readable), *filter(None, [previous])),
-        writable=(release, shared, *_places(app, steps.writable)),
+        tmp=app.layout.tmp,
+        shm_bytes=min(memory_bytes or _SHM_BYTES, _SHM_BYTES),
+        readable=(*places(app, steps.readable), *filter(None, [previous])),
+        writable=(release, shared, *places(app, steps.writable)),
         hidden=(app.layout.root, app.public.target, Path(around.home)),
         links=tuple((link, os.readlink(link)) for link in links if link.is_symlink()),
         network=steps.network,
@@ -124,10 +113,15 @@ def bounds_of(app: App) -> Bounds:
     """Return how much one command of an app may use."""
     limits = app.server.limits
     return Bounds(
-        limits.steps_time_s, limits.cpu_time_s, limits.memory_bytes, limits.processes
+        limits.steps_time_s,
+        limits.cpu_time_s,
+        limits.memory_bytes,
+        limits.processes,
+        limits.tmp_bytes,
     )
 
 
-def _places(app: App, paths: tuple[str, ...]) -> list[Path]:
+def places(app: App, paths: tuple[str, ...]) -> list[Path]:
+    """Return paths of server.toml; `~` is the home of the server's user."""
     home = app.surroundings.home
     return [Path(path.replace("~", home, 1)) for path in paths]

@@ -7,9 +7,10 @@ from gitdeploy import links
 from gitdeploy.chain import Chain
 from gitdeploy.decide import RESERVED
 from gitdeploy.deploy.app import App
-from gitdeploy.errors import GitdeployError, StateError, SystemFailed
+from gitdeploy.errors import StateError, SystemFailed
 from gitdeploy.model import CHAINS, ChainName, Entry
 from gitdeploy.system import clock
+from gitdeploy.system.bugs import foreseen
 from gitdeploy.system.disk import blamed
 
 __all__ = [
@@ -69,8 +70,8 @@ def go_back(app: App, before: Chain) -> str:
     try:
         app.ledger.rewrite(before, at=clock.now(), why="a flip failed")
         show(app, forward=False)
-    except (OSError, GitdeployError) as error:
-        return blamed(error)
+    except Exception as error:  # noqa: BLE001 - whoever goes back has to know
+        return blamed(foreseen(error))
     return ""
 
 

@@ -9,19 +9,19 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from gitdeploy.decide import Decision, Deploy, RefKind, Refuse, reached
+from gitdeploy.config.declared import declares_commands
+from gitdeploy.decide import Decision, Deploy, RefKind, Refuse, RollBack, reached
 from gitdeploy.deploy import wording
 from gitdeploy.deploy.acceptance import Acceptance, Superseded
 from gitdeploy.deploy.app import App
 from gitdeploy.deploy.attempt import Attempt, Wanted
 from gitdeploy.deploy.facts import Source, closed, content_id
-from gitdeploy.deploy.flip import check_links, check_showable
+from gitdeploy.deploy.flip import check_links, check_showable, go_back
 from gitdeploy.deploy.judge import Push, judge
 from gitdeploy.deploy.report import Report
 from gitdeploy.deploy.showing import Showing
 from gitdeploy.deploy.still_wanted import check_still_wanted
 from gitdeploy.errors import (
-    Cancelled,
     GitdeployError,
     ReleaseFailed,
     StateError,
@@ -30,6 +30,7 @@ from gitdeploy.errors import (
 from gitdeploy.model import ChainName, RefUpdate, Release, Verdict, VerdictWord
 from gitdeploy.repository import RefsMoved
 from gitdeploy.system import clock
+from gitdeploy.system.bugs import foreseen
 from gitdeploy.system.disk import blamed
 from gitdeploy.system.signals import undisturbed
 
@@ -70,6 +71,8 @@ class Flow:
             no = Refuse(error.message, error.hint)
         except OSError as error:
             no = Refuse(blamed(error))
+        except Exception as error:  # noqa: BLE001 - a bug of ours holds no app
+            return self._broken_off(group, attempts, foreseen(error))
         return self._given_up(group, attempts, no)
 
     def _settled(self, attempts: Sequence[Attempt]) -> list[Verdict]:
@@ -83,11 +86,32 @@ class Flow:
                 self._showing.show_all(attempts)
             return [self._end(attempt, attempts) for attempt in attempts]
 
-    def _given_up(
-        self, group: Sequence[Source], attempts: Sequence[Attempt], no: Refuse
+    def _broken_off(
+        self,
+        group: Sequence[Source],
+        attempts: Sequence[Attempt],
+        bug: GitdeployError | OSError,
     ) -> list[Verdict]:
-        """Refuse what could not be settled; no ref of the group was moved by us."""
-        self._report.line("refused", no.reason)
+        """Fail what nobody foresaw, and undo what was done of it: links, then refs."""
+        chains = self._app.ledger.chains
+        for attempt in attempts:
+            with suppress(GitdeployError, OSError):  # then whoever comes next does it
+                before = attempt.before
+                if before and chains.read(before.name) == attempt.after != before:
+                    go_back(self._app, before)
+                self._acceptance.take_back(attempt.update)
+        hint = bug.hint if isinstance(bug, GitdeployError) else ""
+        return self._given_up(group, attempts, Refuse(blamed(bug), hint), "failed")
+
+    def _given_up(
+        self,
+        group: Sequence[Source],
+        attempts: Sequence[Attempt],
+        no: Refuse,
+        word: VerdictWord = "refused",
+    ) -> list[Verdict]:
+        """Refuse what could not be settled; no ref of the group is moved by us."""
+        self._report.line(word, no.reason)
         if no.hint:
             self._report.copyable("hint", no.hint)
         for source in group:
@@ -95,9 +119,9 @@ class Flow:
         with suppress(GitdeployError):  # the ledger may be what is broken
             for attempt in attempts:
                 self._app.ledger.deployments.end(
-                    attempt.event.id, "refused", reason=no.reason
+                    attempt.event.id, word, reason=no.reason
                 )
-        return [Verdict(s.update, "refused", no.reason, no.hint) for s in group]
+        return [Verdict(s.update, word, no.reason, no.hint) for s in group]
 
     # --- facts and decision -------------------------------------------------------
 
@@ -160,24 +184,25 @@ class Flow:
         except StateError as error:
             attempt.end("refused", error.message, error.hint)
         except ReleaseFailed as error:
-            attempt.failure = error
-            cancelled = isinstance(error, Cancelled)
-            word: VerdictWord = "cancelled" if cancelled else "failed"
-            attempt.end(word, error.message, error.hint)
+            attempt.fail(error)
             if error.release:
                 attempt.release = self._app.ledger.releases.get(error.release)
 
     def _check_allowed(self, attempt: Attempt) -> None:
         """Prepare nothing that asks more than the server would do."""
-        source = attempt.source
-        if isinstance(attempt.decision, Deploy) and source.config.asks_the_server:
+        app, source, decision = self._app, attempt.source, attempt.decision
+        if isinstance(decision, Deploy) and source.config.asks_the_server:
             from gitdeploy.deploy.permitted import check_permitted
 
-            check_permitted(self._app, source.config, source.commit)
-        if self._app.server.restrains_commands:
+            check_permitted(app, source.config, source.commit)
+        if isinstance(decision, Deploy) and decision.build:
+            from gitdeploy.deploy.durations import check_durations
+
+            check_durations(app.server.limits, source.config, source.commit or "")
+        if app.server.restrains_commands:
             from gitdeploy.deploy.confining import check_allowed
 
-            check_allowed(self._app, source.config, source.commit or "")
+            check_allowed(app, source.config)
 
     def _introduce(self, attempt: Attempt) -> None:
         wording.introduce(self._app, self._report, attempt)
@@ -237,10 +262,15 @@ class Flow:
     def _check(self, attempt: Attempt, chain: ChainName) -> None:
         """See whether a release that is there holds what another chain wants of it."""
         wanted = self._wanted(attempt.source, chain)
+        assert attempt.release is not None
+        if declares_commands(wanted.config):
+            from gitdeploy.deploy.release_links import check_links
+
+            directory = self._app.directory(attempt.release)
+            check_links(self._app, directory, wanted.config, chain)
         if wanted.config.checks_for(chain) and not wanted.unchecked:
             from gitdeploy.deploy.checks import check_ready
 
-            assert attempt.release is not None
             check_ready(self._app, attempt.release, wanted, self._report)
 
     def _leave_to_newer(self, update: RefUpdate) -> None:
@@ -269,7 +299,24 @@ class Flow:
         self._built[wanted.content] = release
         return release
 
+    def _look_again(self, attempt: Attempt) -> None:
+        """Judge once more what was judged before a roll back went first (`lending`).
+
+        Raises:
+            Superseded: It would mean something else by now.
+        """
+        turn, decision = self._app.turn, attempt.decision
+        if turn is None or not turn.was_lent:
+            return
+        now = judge(self._app, attempt.source, self._push)
+        if type(now) is not type(decision) or reached(now) != reached(decision):
+            chain = reached(decision)
+            raise Superseded(f"superseded: {chain} was rolled back meanwhile")
+        if isinstance(now, RollBack):
+            attempt.decision = now
+
     def _intend(self, attempt: Attempt) -> None:
+        self._look_again(attempt)
         app, name = self._app, reached(attempt.decision)
         if name:
             attempt.before = app.ledger.chains.read(name)
@@ -336,14 +383,14 @@ class Flow:
         try:
             if not attempt.is_unfinished:
                 self._write_down(attempt, verdict)
-        except (OSError, GitdeployError) as error:  # it has happened all the same
-            self._report.line("warning", blamed(error))
+        except Exception as error:  # noqa: BLE001 - it has happened all the same
+            self._report.line("warning", blamed(foreseen(error)))
         try:
             if len(group) > 1:
                 wording.introduce(self._app, self._report, attempt)
             wording.conclude(self._app, self._report, attempt)
-        except (OSError, GitdeployError) as error:
-            self._report.line(verdict.word, blamed(error))
+        except Exception as error:  # noqa: BLE001 - it has happened all the same
+            self._report.line(verdict.word, blamed(foreseen(error)))
         return verdict
 
     def _write_down(self, attempt: Attempt, verdict: Verdict) -> None:

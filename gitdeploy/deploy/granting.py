@@ -16,7 +16,8 @@ from gitdeploy.system import files, flock
 
 __all__ = ["grant", "revoke"]
 
-_PRIVATE: Final = 0o640
+_PRIVATE: Final = 0o600
+_GROUP_TOO: Final = 0o640
 _Table: TypeAlias = MutableMapping[str, Any]
 
 
@@ -120,9 +121,19 @@ def _changing(root: Path) -> Iterator[tomlkit.TOMLDocument]:
         yield document
         changed = tomlkit.dumps(document).encode()
         parse_access(changed, where=str(path))
-        files.write_whole(path, changed, _PRIVATE)
+        _write(path, changed)
     finally:
         os.close(fd)
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Replace the file; a group that may read it by somebody's will still may."""
+    if not path.exists():
+        files.write_whole(path, data, _PRIVATE)
+        return
+    was = path.stat()
+    mode = (was.st_mode & _GROUP_TOO) | _PRIVATE
+    files.write_whole(path, data, mode, group=was.st_gid)
 
 
 def _document(data: bytes, path: Path) -> tomlkit.TOMLDocument:

@@ -85,6 +85,7 @@ def _trouble(app: App) -> list[str]:
 
 def _steps(app: App) -> Shape:
     """Return what holds the commands of deploy.toml, and why it is no more."""
+    from gitdeploy.deploy.bounding import bounds_shape
     from gitdeploy.deploy.confining import means_of
 
     try:
@@ -95,6 +96,7 @@ def _steps(app: App) -> Shape:
             "confined_by": "refused",
             "why": error.message,
             "network": False,
+            "bounds": {},
         }
     wanted = app.server.steps
     refused = wanted.confine == "require" and means != "bubblewrap"
@@ -104,6 +106,7 @@ def _steps(app: App) -> Shape:
         "confined_by": "refused" if refused else means,
         "why": why,
         "network": network,
+        "bounds": bounds_shape(app, boxed=means == "bubblewrap"),
     }
 
 

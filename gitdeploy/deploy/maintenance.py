@@ -19,6 +19,7 @@ from gitdeploy.deploy.flip import MAINTENANCE, check_links, show
 from gitdeploy.deploy.maintenance_page import MESSAGE, message_of, page_saying
 from gitdeploy.errors import GitdeployError
 from gitdeploy.ledger import Ledger
+from gitdeploy.modes import PASSAGE
 from gitdeploy.system import clock, files
 from gitdeploy.system.disk import blamed
 from gitdeploy.system.signals import undisturbed
@@ -210,11 +211,12 @@ def _make_page(app: App, wanted: Maintenance) -> None:
     page = page_of(app, wanted.page)
     new = files.beside(page)
     files.remove(new)
-    files.make_directory(new)
-    for directory in (page.parent, new):
-        files.change_mode(directory, 0o755)
+    files.make_directory(page.parent, PASSAGE)
+    files.make_directory(new, files.FOR_ALL_TO_VISIT)
+    files.change_mode(new, files.FOR_ALL_TO_VISIT)
+    text = page_saying(wanted.message)
     for name in ("index.html", MARKER):
-        files.write_whole(new / name, page_saying(wanted.message))
+        files.write_whole(new / name, text, files.FOR_ALL_TO_READ)
     files.replace_file(page, new)
 
 

@@ -13,6 +13,7 @@ from gitdeploy.checkout import check_out, check_out_some
 from gitdeploy.config import Config, declares_commands
 from gitdeploy.deploy.app import App
 from gitdeploy.deploy.attempt import Wanted
+from gitdeploy.deploy.conversion import growth
 from gitdeploy.deploy.donor import (
     Donor,
     find_donor,
@@ -64,14 +65,17 @@ def materialise(app: App, wanted: Wanted, directory: Path, report: Report) -> Ma
     inspection = _inspected(app, wanted, donor, rules)
     path = str(wanted.config.checkout.path)
     attributes = fingerprint(app, wanted.tree, path, inspection.folders)
+    holding = list(attribute_files(app, wanted.tree, path, inspection.folders))
     way = way_of(app, wanted.config)
     _tell_if_copied(app, wanted.config, way, report)
     if donor and not (
         may_give(donor, wanted.config, way) and donor.manifest.attributes == attributes
     ):
         donor = None
-    check_room(app, inspection, donor)
-    files.make_directory(directory)
+    git = app.repository.git
+    more = growth(app, git, inspection, holding, path=path, donor=donor)
+    check_room(app, inspection, donor, more_bytes=more)
+    files.make_directory(directory, files.FOR_ALL_TO_VISIT)
     folders = _written(app, wanted, inspection.folders, directory, donor, way)
     written = sum(1 for _ in unchanged.unwritten(folders))
     if inspection.submodules:
@@ -164,7 +168,7 @@ def _mount_submodules(
             submodule.commit,
             modules=app.layout.modules,
             git_in=lambda place: Git(place, app.surroundings),
-            protocols=app.server.submodules.protocols,
+            sources=app.server.submodules,
         )
         so_far = _mount(app, mirror, submodule, directory, so_far)
     return so_far
@@ -182,6 +186,11 @@ def _mount(
             f"submodule {submodule.path!r} has submodules of its own;"
             " that is not supported"
         )
-    check_room(app, inner, None)
+    check_room(app, inner, None, more_bytes=_grown(app, mirror, inner))
     check_out(mirror, tree, directory / submodule.path)
     return Inspection(so_far.files + inner.files, so_far.size_bytes + inner.size_bytes)
+
+
+def _grown(app: App, mirror: Git, inner: Inspection) -> int:
+    attributes = list(attribute_files(app, "", ".", inner.folders))
+    return growth(app, mirror, inner, attributes)

@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from gitdeploy.chain import Chain
 from gitdeploy.deploy.app import App
+from gitdeploy.deploy.attempt import verdict_on
 from gitdeploy.deploy.flip import check_showable, flip, go_back
 from gitdeploy.deploy.report import Report
 from gitdeploy.deploy.trial import try_out
@@ -17,6 +18,7 @@ from gitdeploy.errors import Cancelled, GitdeployError, ReleaseFailed, Withdrawn
 from gitdeploy.ledger import dumps
 from gitdeploy.model import ChainName, Deployment, Release, VerdictWord
 from gitdeploy.system import clock, disk
+from gitdeploy.system.bugs import foreseen
 from gitdeploy.system.clock import Stopwatch
 from gitdeploy.system.signals import undisturbed
 
@@ -97,10 +99,11 @@ class Move(Struct, frozen=True):
             try_out(app, event.id, before, after, self.report, is_new=forward)
         except ReleaseFailed as error:
             if not (isinstance(error, Withdrawn) and error.unfinished):
-                end(event.id, "failed", reason=error.message)
+                end(event.id, verdict_on(error), reason=error.message)
             raise
-        except (OSError, GitdeployError) as error:
-            reason = f"the links could not be replaced: {disk.blamed(error)}"
+        except Exception as error:
+            why = disk.blamed(foreseen(error))
+            reason = f"the links could not be replaced: {why}"
             if stuck := go_back(app, before):
                 reason += f"; nor could they be put back: {stuck}"
             end(event.id, "failed", reason=reason)

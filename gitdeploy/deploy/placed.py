@@ -2,20 +2,22 @@
 
 from typing import Final
 
+from msgspec.structs import replace
+
 from gitdeploy.deploy.app import App
 from gitdeploy.deploy.attempt import Wanted
 from gitdeploy.deploy.facts import read_source
 from gitdeploy.errors import ReleaseFailed
 from gitdeploy.model import ChainName, Entry
 
-__all__ = ["NO_REF", "wanted_of", "what_is_live"]
+__all__ = ["NO_REF", "in_time", "wanted_of", "what_is_live"]
 
 NO_REF: Final = "refs/heads/main"
 """For a commit that no ref put on a chain; what is read depends on the commit."""
 
 
 def wanted_of(app: App, chain: ChainName, entry: Entry) -> Wanted | None:
-    """Return what an entry of a chain was made of.
+    """Return what an entry of a chain was made of, in the times that the server gives.
 
     Returns:
         None for a directory that did not come from git.
@@ -28,7 +30,14 @@ def wanted_of(app: App, chain: ChainName, entry: Entry) -> Wanted | None:
     source = read_source(app, entry.ref or NO_REF, entry.commit)
     if source.trouble:
         raise ReleaseFailed(source.trouble.reason, hint=source.trouble.hint)
-    return Wanted.of(source, chain)
+    return in_time(app, Wanted.of(source, chain))
+
+
+def in_time(app: App, wanted: Wanted) -> Wanted:
+    """Return what a release was made of, where nothing takes longer than it may."""
+    from gitdeploy.deploy.durations import capped
+
+    return replace(wanted, config=capped(app.server.limits, wanted.config))
 
 
 def what_is_live(app: App, chain: ChainName) -> Wanted | None:

@@ -15,6 +15,7 @@ from gitdeploy.deploy.still_wanted import check_still_wanted
 from gitdeploy.errors import Cancelled, GitdeployError, ReleaseFailed
 from gitdeploy.model import Release
 from gitdeploy.system import clock, disk, files
+from gitdeploy.system.bugs import foreseen
 from gitdeploy.system.signals import disturbable
 
 __all__ = ["prepare"]
@@ -42,14 +43,14 @@ def prepare(app: App, wanted: Wanted, report: Report) -> Release:
     try:
         with disturbable(), _logged(app, release, wanted, report):
             return _made(app, release, wanted, report)
-    except (GitdeployError, OSError, KeyboardInterrupt) as error:
-        failure = _as_failure(error)
-        if app.turn and isinstance(error, KeyboardInterrupt):
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - whatever it is
+        failure = _as_failure(app, error)
+        if app.turn and isinstance(failure.__cause__, KeyboardInterrupt):
             app.turn.stop("a signal")  # what else this push wants is not made either
         with suppress(GitdeployError):
             app.ledger.releases.fail(release, failure.message)
         failure.release = release.number
-        raise failure from error
+        raise failure from failure.__cause__
 
 
 @contextmanager
@@ -61,11 +62,11 @@ def _logged(
         log.heading(f"release {release.name} of {app.name}, {wanted.ref}")
         try:
             yield
-        except (GitdeployError, OSError, KeyboardInterrupt) as error:
-            failure = _as_failure(error)
+        except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - as below
+            failure = _as_failure(app, error)
             word = "cancelled" if isinstance(failure, Cancelled) else "failed"
             log.heading(f"{word}  {failure.message}")
-            raise
+            raise failure from failure.__cause__
 
 
 def _made(app: App, release: Release, wanted: Wanted, report: Report) -> Release:
@@ -80,6 +81,7 @@ def _made(app: App, release: Release, wanted: Wanted, report: Report) -> Release
         raise ReleaseFailed("a build step removed the release's directory")
     if _commands(wanted):
         check_quota(app)
+        _check_links(app, wanted, directory, report)
     return _seal(app, release, wanted, made)
 
 
@@ -121,6 +123,18 @@ def _link_shared(app: App, wanted: Wanted, directory: Path, report: Report) -> N
     report.line("shared", "  ".join(names))
 
 
+def _check_links(app: App, wanted: Wanted, directory: Path, report: Report) -> None:
+    from gitdeploy.deploy.release_links import check_links
+
+    check_links(
+        app,
+        directory,
+        wanted.config,
+        wanted.chain,
+        lambda: check_still_wanted(app, wanted.config, report),
+    )
+
+
 def _seal(app: App, release: Release, wanted: Wanted, made: Made) -> Release:
     """Make a release durable, with the record of its files, and then ready."""
     manifest = made.manifest
@@ -135,13 +149,17 @@ def _seal(app: App, release: Release, wanted: Wanted, made: Made) -> Release:
     )
 
 
-def _as_failure(
-    error: GitdeployError | OSError | KeyboardInterrupt,
-) -> ReleaseFailed:
+def _as_failure(app: App, error: Exception | KeyboardInterrupt) -> ReleaseFailed:
+    """Return why there is no release; its cause is what was raised, if that differs."""
     if isinstance(error, ReleaseFailed):
         return error
+    failure: ReleaseFailed
     if isinstance(error, KeyboardInterrupt):
-        return Cancelled("cancelled by a signal")
-    if isinstance(error, GitdeployError):
-        return ReleaseFailed(error.message, hint=error.hint)
-    return ReleaseFailed(disk.blamed(error))
+        by = app.turn.cancelled_by if app.turn else None
+        failure = Cancelled(f"cancelled by {by or 'a signal'}")
+    else:
+        no = foreseen(error)
+        hint = no.hint if isinstance(no, GitdeployError) else ""
+        failure = ReleaseFailed(disk.blamed(no), hint=hint)
+    failure.__cause__ = error
+    return failure

@@ -1,30 +1,31 @@
-"""What a crash left is finished or abandoned; whoever comes next does it."""
+"""What a crash left is finished or abandoned; whoever comes next does it.
+
+It hinders nobody: what cannot be finished is said, and the one who came acts.
+"""
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from pathlib import Path
+from contextlib import contextmanager, suppress
+from functools import partial
 
 from gitdeploy.decide import RESERVED
 from gitdeploy.deploy.app import App
-from gitdeploy.deploy.flip import show
+from gitdeploy.deploy.finishing import Finisher, end_commands_of
 from gitdeploy.deploy.prune import finish_pruning
 from gitdeploy.deploy.relocate import finish_relocating
 from gitdeploy.deploy.report import Report
 from gitdeploy.deploy.reserve import give_up_reserve, keep_reserve
-from gitdeploy.deploy.trial import try_out, withdraw
-from gitdeploy.errors import Withdrawn
-from gitdeploy.ledger import loads
-from gitdeploy.lock import holder, lock_held, waiting
-from gitdeploy.model import Deployment, RefUpdate, VerdictWord
-from gitdeploy.system import clock
+from gitdeploy.errors import GitdeployError
+from gitdeploy.lock import Amid, at_work, lender, lock_held, waiting
+from gitdeploy.model import CHAINS, ChainName, Deployment, Entry, RefUpdate
+from gitdeploy.system.bugs import foreseen
 from gitdeploy.system.client import Client
-from gitdeploy.system.clock import Stopwatch
+from gitdeploy.system.disk import blamed
 
 __all__ = ["locked", "missed", "recover", "unheard", "working_on"]
 
 
 @contextmanager
-def locked(
+def locked(  # noqa: PLR0913 - as `lock_held`, and what is mended first
     app: App,
     what: str,
     *,
@@ -32,6 +33,7 @@ def locked(
     tell: Callable[[str], None],
     wants: Mapping[str, str] | None = None,
     report: Report | None = None,
+    rolls_back: ChainName | None = None,
 ) -> Iterator[None]:
     """Hold the app's lock for the body, with nothing half done left by a crash.
 
@@ -42,13 +44,30 @@ def locked(
         tell: Called with a sentence when there is somebody to wait for.
         wants: Refs that are to move, and where to.
         report: Told what is finished first that a crash left; None: nobody is.
+        rolls_back: The chain that is to be rolled back: that goes before all that has
+            not flipped, and what a crash left is tried out afterwards.
 
     Raises:
         LockHeld: Somebody else still holds it after `wait_s`.
     """
-    with working_on(app, what, wait_s=wait_s, tell=tell, wants=wants):
-        recover(app, report)
-        yield
+    with working_on(
+        app, what, wait_s=wait_s, tell=tell, wants=wants, rolls_back=rolls_back
+    ):
+        shown = _heads(app)
+        recover(app, report, tries=rolls_back is None)
+        now = {name: app.ledger.chains.read(name).entries for name in CHAINS}
+        app.taken_back = {
+            name for name, head in shown.items() if head and head not in now[name]
+        }
+        try:
+            yield
+        finally:
+            if app.leaves_trials:  # of what the body went past nothing is left
+                recover(app, report, tries=False)
+
+
+def _heads(app: App) -> dict[ChainName, Entry | None]:
+    return {name: app.ledger.chains.read(name).head for name in CHAINS}
 
 
 @contextmanager
@@ -59,13 +78,20 @@ def working_on(
     wait_s: float,
     tell: Callable[[str], None],
     wants: Mapping[str, str] | None = None,
+    rolls_back: ChainName | None = None,
 ) -> Iterator[None]:
     """Hold the app's lock for the body, as `locked` does; what a crash left stays.
 
     Changes: the reserve, which is given up where the disk is full.
     """
     with lock_held(
-        app.layout.lock, by=app.by, what=what, wait_s=wait_s, tell=tell, wants=wants
+        app.layout.lock,
+        by=app.by,
+        what=what,
+        wait_s=wait_s,
+        tell=tell,
+        wants=wants,
+        rolls_back=rolls_back,
     ) as turn:
         app.turn = turn
         give_up_reserve(app)
@@ -76,32 +102,110 @@ def working_on(
         keep_reserve(app)
 
 
-def recover(app: App, report: Report | None = None) -> list[str]:
+def recover(
+    app: App,
+    report: Report | None = None,
+    *,
+    tries: bool = True,
+    amid: Amid | None = None,
+) -> list[str]:
     """Finish or abandon what died half done; return sentences about what was.
 
     What was intended is finished where its ref has moved, and abandoned where it
     has not: the ref is what the pusher was told. What is shown and was not tried out
     to the end is tried out, and taken back where it does not work.
 
+    Whatever cannot be finished keeps nobody from what they came for: each part is
+    done by itself, and says why it could not be.
+
     Args:
         app: The app, whose lock is held.
         report: Told how far that is; None: nobody is.
+        tries: Whether to wait for what is tried out; else that is left, and
+            `App.leaves_trials` says so.
+        amid: What is not ours to finish; None: what somebody is in the middle of who
+            lends us the lock.
 
     Changes: lock files that a killed git left; the ledger, the links,
         `refs/deploy/*`; links and directories that were about to go. Safe to repeat.
     """
-    unfinished = app.ledger.deployments.unfinished()
+    _ = app.ledger  # where that is broken nobody can do anything, and is told so
+    return _by_itself(lambda: _recovered(app, report, amid, tries=tries))
+
+
+def _recovered(
+    app: App, report: Report | None, amid: Amid | None, *, tries: bool
+) -> list[str]:
+    finish = Finisher(app, report or Report(Client(None)), tries)
+    if amid is None:
+        lent = lender(app.layout.lock)
+        amid = lent[1] if lent else Amid()
+    parts = (
+        partial(_finish_events, app, finish, amid),
+        partial(_fail_releases, app, amid),
+        partial(_finish_links, app),
+        partial(_finish_removals, app),
+    )
+    return [sentence for part in parts for sentence in _by_itself(part)]
+
+
+def _by_itself(part: Callable[[], list[str]]) -> list[str]:
+    """Return what a part of recovery says, or why it could not be done."""
+    try:
+        return part()
+    except Exception as error:  # noqa: BLE001 - the verb that was asked for acts
+        with suppress(Exception):
+            no = foreseen(error)
+            hint = no.hint if isinstance(no, GitdeployError) else ""
+            return [f"not mended: {'; '.join(filter(None, (blamed(no), hint)))}"]
+        return [f"not mended: {type(error).__name__}"]
+
+
+def _finish_events(app: App, finish: Finisher, amid: Amid) -> list[str]:
+    unfinished = _left(app, amid)
+    done: list[str] = []
     if unfinished:  # its gits may have died with it, on whatever ref
-        app.repository.remove_stale_locks()
-    report = report or Report(Client(None))
-    done = [_finish(app, event, report) for event in unfinished]
+        done += _by_itself(lambda: _removed_locks(app))
+        for event in unfinished:
+            done += _by_itself(partial(_finished, finish, event))
+    app.leaves_trials = not finish.tries and bool(unfinished and _left(app, amid))
+    return done
+
+
+def _left(app: App, amid: Amid) -> list[Deployment]:
+    """Return the events that nobody is at who lives."""
+    unfinished = app.ledger.deployments.unfinished()
+    return [event for event in unfinished if event.id not in amid.events]
+
+
+def _finished(finish: Finisher, event: Deployment) -> list[str]:
+    return [finish(event)]
+
+
+def _removed_locks(app: App) -> list[str]:
+    app.repository.remove_stale_locks()
+    return []
+
+
+def _fail_releases(app: App, amid: Amid) -> list[str]:
+    """Mark what was being prepared when its maker died; its commands end."""
+    done: list[str] = []
     for release in app.ledger.releases.preparing():
-        _end_commands_of(app.directory(release))
+        if release.number in amid.releases:
+            continue
+        done += _by_itself(partial(end_commands_of, app, release.number))
         app.ledger.releases.fail(release, "interrupted")
         done.append(f"release {release.number} was interrupted; marked as failed")
-    done += [f"removed {path}" for path in finish_relocating(app)]
-    finish_pruning(app)
     return done
+
+
+def _finish_links(app: App) -> list[str]:
+    return [f"removed {path}" for path in finish_relocating(app)]
+
+
+def _finish_removals(app: App) -> list[str]:
+    finish_pruning(app)
+    return []
 
 
 def missed(app: App) -> list[RefUpdate]:
@@ -129,140 +233,9 @@ def missed(app: App) -> list[RefUpdate]:
 
 def unheard(app: App) -> list[RefUpdate]:
     """Return what of `missed` nobody brings who works on the app or waits to."""
-    known = [*waiting(app.layout.lock), holder(app.layout.lock)]
-    brought = {pair for one in known if one for pair in one.wants.items()}
+    known = [*waiting(app.layout.lock), *at_work(app.layout.lock)]
+    brought = {pair for one in known for pair in one.wants.items()}
     return [update for update in missed(app) if (update.ref, update.new) not in brought]
-
-
-def _end_commands_of(directory: Path) -> None:
-    """Kill what commands of a release still run, whoever started them died."""
-    from gitdeploy.steps.session import end_leftovers
-
-    end_leftovers(directory)
-
-
-def _finish(app: App, event: Deployment, report: Report) -> str:
-    what = f"{event.action} of {event.ref or event.chain}"
-    report.title(app.name, f"finishing the {what}, which was interrupted")
-    if event.state == "condemned":
-        why = _withdraw(app, event, report)
-        return f"{what} was interrupted while it was taken back: {why}"
-    if not _has_happened(app, event):
-        _go_back(app, event)
-        app.ledger.deployments.end(event.id, "abandoned", reason="interrupted")
-        return f"{what} was interrupted; abandoned"
-    if event.state == "intended":
-        _change(app, event)
-    show(app)
-    try:
-        _try_out(app, event, report)
-    except Withdrawn as error:
-        return f"{what} was finished, and taken back: {_failed(app, event, error)}"
-    verdict = _verdict(event)
-    app.ledger.deployments.end(event.id, verdict, reason="finished after a crash")
-    return f"{what} was finished: {verdict}"
-
-
-def _try_out(app: App, event: Deployment, report: Report) -> None:
-    """See whether what an event shows works: nobody has told its pusher that it does.
-
-    Raises:
-        Withdrawn: It does not; chain and links are what they were before.
-    """
-    plan = app.ledger.deployments.plan(event.id)
-    if not plan:
-        return
-    before, after = loads(plan)
-    if after.head:
-        _end_commands_of(app.directory(app.ledger.releases.get(after.head.release)))
-    is_new = event.action not in ("rollback", "rollforward")
-    try_out(app, event.id, before, after, report, is_new=is_new)
-
-
-def _withdraw(app: App, event: Deployment, report: Report) -> str:
-    """Go on with what was taken back, as it does not work; return why."""
-    plan = app.ledger.deployments.plan(event.id)
-    assert plan is not None
-    before, after = loads(plan)
-    since = after.head.since if after.head else clock.now()
-    shown = Stopwatch(max(clock.seconds_since(since), 0))
-    why = event.reason or "it did not work"
-    return _failed(
-        app, event, withdraw(app, event.id, before, why, report, shown=shown)
-    )
-
-
-def _failed(app: App, event: Deployment, error: Withdrawn) -> str:
-    """End an event that was taken back: its ref goes back as well."""
-    if error.unfinished:
-        return error.message
-    update = _update(event)
-    if update and app.repository.holds(update):
-        app.repository.move([update.reversed()], why="put back")
-    app.ledger.deployments.end(event.id, "failed", reason=error.message)
-    return error.message
-
-
-def _has_happened(app: App, event: Deployment) -> bool:
-    """Return whether what was intended has happened: the ref tells, where one moves.
-
-    A chain that was changed and put back again has not happened, whatever its ref.
-    """
-    if event.state == "begun":
-        return False
-    if event.state == "changed" and _is_back(app, event):
-        return False
-    update = _update(event)
-    if update is None:
-        return event.state == "changed"
-    if event.state == "changed":
-        return not app.repository.holds(update.reversed())
-    return app.repository.holds(update)
-
-
-def _go_back(app: App, event: Deployment) -> None:
-    """Undo a change that was half undone: the chain and its links, then the ref."""
-    plan = app.ledger.deployments.plan(event.id)
-    if event.state != "changed" or not plan:
-        return
-    before, _ = loads(plan)
-    app.ledger.rewrite(before, at=clock.now(), why="interrupted")
-    show(app, forward=False)
-    update = _update(event)
-    if update and app.repository.holds(update):
-        app.repository.move([update.reversed()], why="put back")
-
-
-def _is_back(app: App, event: Deployment) -> bool:
-    """Return whether the chain is again what it was before."""
-    plan = app.ledger.deployments.plan(event.id)
-    if not plan:
-        return False
-    before, after = loads(plan)
-    return app.ledger.chains.read(before.name) == before != after
-
-
-def _update(event: Deployment) -> RefUpdate | None:
-    if event.ref is None or event.old is None or event.new is None:
-        return None
-    return RefUpdate(event.ref, event.old, event.new)
-
-
-def _change(app: App, event: Deployment) -> None:
-    plan = app.ledger.deployments.plan(event.id)
-    if plan:
-        _, after = loads(plan)
-        app.ledger.change(event.id, after, at=clock.now(), why=event.action)
-
-
-def _verdict(event: Deployment) -> VerdictWord:
-    if event.action == "rollback":
-        return "rolled back"
-    if event.action == "rollforward":
-        return "rolled forward"
-    if event.release is None:
-        return "accepted"
-    return "unchanged" if event.release == event.from_release else "deployed"
 
 
 def _differ(one: str, other: str) -> bool:

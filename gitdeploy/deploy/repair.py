@@ -2,6 +2,8 @@
 
 import os
 import re
+import shlex
+from collections.abc import Collection
 from pathlib import Path
 from typing import Final
 
@@ -72,7 +74,9 @@ def _by_the_rules(app: App, update: RefUpdate) -> bool:
     return event is not None and event.action == "refuse" and not app.ledger.freeze
 
 
-def rebuild_from_links(app: App, target: Path) -> list[str]:
+def rebuild_from_links(
+    app: App, target: Path, *, also: Collection[Path] = ()
+) -> list[str]:
     """Write a new ledger from what links, directories and `refs/deploy/*` tell.
 
     Only what a link shows is taken for a release: about any other directory nobody
@@ -81,6 +85,7 @@ def rebuild_from_links(app: App, target: Path) -> list[str]:
     Args:
         app: The app, whose ledger is lost.
         target: The directory of its links.
+        also: Directories elsewhere that `deploy` had linked, as somebody says.
 
     Returns:
         Sentences about what was found.
@@ -89,19 +94,24 @@ def rebuild_from_links(app: App, target: Path) -> list[str]:
         is left of the old one's journal goes before: SQLite would play it into the new.
 
     Raises:
-        StateError: There is a ledger; nothing needs to be rebuilt.
+        StateError: There is a ledger, and nothing needs to be rebuilt; or a link leads
+            to what is no release of ours, and nobody said that it is one.
     """
     if app.layout.ledger.exists():
         raise StateError(
             f"{app.layout.ledger} exists; it is not rebuilt over",
             hint=f"gitdeploy repair {app.name}",
         )
+    found = {chain: _linked(app, target, chain) for chain in CHAINS}
+    for chain, directories in found.items():
+        for position, directory in enumerate(directories, start=1):
+            link = target / f"{app.name}-{chain}-{position}"
+            _check_adoptable(app, link, directory, also)
     beside = app.layout.ledger.with_name("ledger.db.new")
     for path in app.layout.home.glob(f"{beside.name}*"):  # of one that was killed
         files.remove_file(path)
     ledger = Ledger(beside, create=True)
     ledger.set_setting("target", os.path.relpath(target, app.layout.root))
-    found = {chain: _linked(app, target, chain) for chain in CHAINS}
     ledger.set_setting("links", str(max(map(len, found.values())) or 1))
     published = app.repository.refs("refs/deploy/")
     with ledger.transaction():
@@ -145,6 +155,37 @@ def _linked(app: App, target: Path, chain: ChainName) -> list[Path]:
         if held is None:
             return found
         found.append(Path(os.path.normpath(target / held)))
+
+
+def _check_adoptable(
+    app: App, link: Path, directory: Path, also: Collection[Path]
+) -> None:
+    """Say nothing if a link leads to a release of ours, or to what somebody named.
+
+    A link that was planted would be served for ever: who can write a link into the
+    target may not be who may write releases.
+
+    Raises:
+        StateError: It leads elsewhere.
+    """
+    ours = directory.parent == app.layout.releases and _NAME.fullmatch(directory.name)
+    if directory == app.layout.empty or not directory.exists():
+        return
+    if ours and not directory.is_symlink():
+        return
+    never = app.layout.root.is_relative_to(directory)
+    never = never or directory.is_relative_to(app.layout.home)
+    if directory in also and not never:
+        return
+    way_out = f"rm {shlex.quote(str(link))}"
+    if not never:
+        adopting = f"--adopt {shlex.quote(str(directory))}"
+        way_out += f"  or  gitdeploy repair --from-links {app.name} {adopting}"
+    raise StateError(
+        f"{link} leads to {directory}, which is no release of {app.name};"
+        " perhaps somebody deployed it by its path",
+        hint=way_out,
+    )
 
 
 def _insert(

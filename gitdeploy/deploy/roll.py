@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from gitdeploy.chain import Chain
+from gitdeploy.config.declared import declares_commands
 from gitdeploy.deploy.app import App
 from gitdeploy.deploy.attempt import Wanted
 from gitdeploy.deploy.facts import Source, content_id, read_source
@@ -62,6 +63,8 @@ def roll_back(
     """
     if to is not None:
         steps = _steps_to(app, name, to)
+    elif name in app.taken_back:  # by whoever mended before us: that is one of them
+        steps -= 1
     move = Move(app, name, "rollback", "rolled back", report, force=force)
     return move(lambda chain: chain.roll_back(steps, clock.now()) if steps else chain)
 
@@ -117,6 +120,7 @@ def release_staged(app: App, report: Report) -> Outcome:
         source = read_source(app, staged.ref or NO_REF, release.commit)
         _check_permitted(app, source)
         release = _fit_for_prod(app, release, source, report)
+    _check_still_head(app, "dev", staged)
     entry = Entry(release.number, staged.commit, None, clock.now())
     return _put(app, "prod", "release", entry, report)
 
@@ -157,6 +161,7 @@ def redeploy(app: App, name: ChainName, report: Report) -> Outcome:
     _check_permitted(app, source)
     report.title(app.name, name, head.commit[:7])
     release = _prepared(app, "redeploy", source, name, report, anew=True)
+    _check_still_head(app, name, head)
     entry = Entry(release.number, head.commit, head.ref, clock.now())
     return _put(app, name, "redeploy", entry, report)
 
@@ -177,6 +182,16 @@ def _check_permitted(app: App, source: Source) -> None:
         check_permitted(app, source.config, source.commit)
 
 
+def _check_still_head(app: App, name: ChainName, head: Entry) -> None:
+    """Show nothing that was rolled back while it was prepared (`lending`).
+
+    Raises:
+        Cancelled: Another release is at the head of the chain by now.
+    """
+    if app.ledger.chains.read(name).head != head:
+        raise Cancelled(f"cancelled: {name} was rolled back meanwhile")
+
+
 def _fit_for_prod(
     app: App, release: Release, source: Source, report: Report
 ) -> Release:
@@ -186,6 +201,11 @@ def _fit_for_prod(
     if not ready:
         return _prepared(app, "release", source, "prod", report)
     wanted = Wanted.of(source, "prod")
+    if declares_commands(wanted.config):
+        from gitdeploy.deploy.release_links import check_links
+
+        with _failures_noted(app, "release", "prod", ready[0]):
+            check_links(app, app.directory(ready[0]), wanted.config, "prod")
     if wanted.config.checks_for("prod"):
         from gitdeploy.deploy.checks import check_ready
 

@@ -18,6 +18,7 @@ from gitdeploy.deploy.kept import Kept, forget, kept, remember, unrecorded
 from gitdeploy.deploy.listening import in_the_way, why_not_listen
 from gitdeploy.deploy.placed import what_is_live
 from gitdeploy.deploy.report import Report
+from gitdeploy.deploy.still_wanted import check_not_cancelled
 from gitdeploy.deploy.workplace import environment_of, mask_of
 from gitdeploy.errors import GitdeployError, ReleaseFailed
 from gitdeploy.model import CHAINS, ChainName, Release
@@ -48,7 +49,12 @@ AnyKeeper: TypeAlias = Systemd | Supervisor
 
 
 def restart_services(
-    app: App, wanted: Wanted, report: Report, *, anew: bool = False
+    app: App,
+    wanted: Wanted,
+    report: Report,
+    *,
+    anew: bool = False,
+    running: Stopwatch | None = None,
 ) -> None:
     """Make a chain's services run the release that is live on it now.
 
@@ -62,6 +68,7 @@ def restart_services(
         wanted: What the head of the chain was made of.
         report: Told one line for each service, and what a failing one printed.
         anew: Whether they are started anew where they run that release already.
+        running: Since when they get ready already; None: since now.
 
     Raises:
         ReleaseFailed: A service did not get ready, or may not listen where it would.
@@ -80,12 +87,13 @@ def restart_services(
     for service in starting:
         _check_listens(app, wanted.chain, service)
     _stop(app, in_the_way(app, wanted.chain, tuple(starting)), report)
+    already_s = running.seconds if running else 0.0
     for service in starting:
         keeper = keepers[service.name]
         if not (keeper.alive and keeper.listens_as_described):
             _install(app, keeper)
         launch = _launch(app, release, wanted, service)
-        _restart(app, keeper, launch, report, anew=anew)
+        _restart(app, keeper, launch, report, anew=anew, running=Stopwatch(already_s))
     if len(starting) < len(services):
         report.line("services", f"not installed: gitdeploy service install {app.name}")
 
@@ -97,12 +105,25 @@ def _check_listens(app: App, chain: ChainName, service: Service) -> None:
 
 
 def _restart(
-    app: App, keeper: AnyKeeper, launch: Launch, report: Report, *, anew: bool
+    app: App,
+    keeper: AnyKeeper,
+    launch: Launch,
+    report: Report,
+    *,
+    anew: bool,
+    running: Stopwatch,
 ) -> None:
     service = keeper.description.service
     watch = Stopwatch()
     try:
-        started = bring_up(keeper, keeper.description, launch, anew=anew)
+        started = bring_up(
+            keeper,
+            keeper.description,
+            launch,
+            anew=anew,
+            check=lambda: check_not_cancelled(app),
+            running=running,
+        )
     except NotReady as error:
         mask = mask_of(Path(launch.environment["GITDEPLOY_SHARED_DIR"]))
         for line in error.tail:

@@ -6,6 +6,8 @@ from typing import Final
 
 from msgspec import Struct
 
+from gitdeploy import modes
+from gitdeploy.deploy import permissions
 from gitdeploy.deploy.app import DEFAULT_LINKS, App, default_target, set_up_apps
 from gitdeploy.deploy.receiving import GATE_FROM, git_version, set_gate, wire
 from gitdeploy.deploy.recover import locked
@@ -16,6 +18,7 @@ from gitdeploy.ledger import Ledger
 from gitdeploy.model import CHAINS
 from gitdeploy.system import disk, files
 from gitdeploy.system.git import make_repository
+from gitdeploy.system.owner import check_ours
 from gitdeploy.system.surroundings import Surroundings
 
 __all__ = ["SetUp", "set_up"]
@@ -61,12 +64,14 @@ def set_up(  # noqa: PLR0913 - the options of the verb
     Raises:
         UsageError: The name, the number or the target cannot be.
         StateError: The app was set up before, and its ledger is lost or damaged.
+        AccessDenied: The root or the app is another user's of the machine.
         SystemFailed: A directory is not writable, or git is missing or too old.
     """
     check_app_name(name)
     if links is not None and not 1 <= links <= _MOST_LINKS:
         raise UsageError(f"--links: should be 1 to {_MOST_LINKS}, got {links}")
     layout = Layout(root, name)
+    check_ours(root, layout.home)
     work = _Work(layout)
     place = Public(target or default_target(root), name, links or DEFAULT_LINKS)
     _check_place(layout, place)
@@ -78,6 +83,7 @@ def set_up(  # noqa: PLR0913 - the options of the verb
         can = git_version(surroundings) >= GATE_FROM
         with_gate = work.gate(app, wanted=gate, possible=can)
         work.links(app, target, links)
+        work.changes += permissions.mend(layout, app.public.target)
         files.sync_filesystems([root, app.public.target])
     return SetUp(app, tuple(work.changes), with_gate)
 
@@ -91,9 +97,12 @@ class _Work:
 
     def directories(self) -> None:
         layout = self._layout
-        for path in (layout.releases, layout.shared, layout.logs, layout.empty):
+        with _writable(layout.root):
+            files.make_directory(layout.root, modes.ROOT.made)
+        for path in _directories(layout):
+            mode = modes.in_home(path.name * (path != layout.home), is_directory=True)
             with _writable(path):
-                if files.make_directory(path):
+                if files.make_directory(path, mode.made):
                     self.changes.append(f"made {path}")
 
     def ledger(self) -> None:
@@ -132,11 +141,16 @@ class _Work:
         )
         _refuse_strangers(before, after)
         with _writable(after.target):
-            if files.make_directory(after.target):
+            if files.make_directory(after.target, modes.TARGET.made):
                 self.changes.append(f"made {after.target}")
             made, gone = relocate(app, after.target, after.positions)
         self.changes += [f"linked {after.target / name}" for name in made]
         self.changes += [f"removed {path}" for path in gone]
+
+
+def _directories(layout: Layout) -> tuple[Path, ...]:
+    inner = (layout.releases, layout.shared, layout.logs, layout.empty)
+    return (layout.home, *inner)
 
 
 def _check_place(layout: Layout, public: Public) -> None:

@@ -10,7 +10,8 @@ from gitdeploy.deploy.attempt import Attempt, Wanted
 from gitdeploy.deploy.flip import flip, go_back
 from gitdeploy.deploy.report import Report
 from gitdeploy.deploy.trial import take_back, try_out
-from gitdeploy.errors import GitdeployError, ReleaseFailed, StateError, SystemFailed
+from gitdeploy.errors import GitdeployError, ReleaseFailed
+from gitdeploy.system.bugs import foreseen
 from gitdeploy.system.disk import blamed
 
 __all__ = ["Showing"]
@@ -31,7 +32,7 @@ class Showing:
         """Show every chain; where one cannot be shown, none of the group is."""
         for n, attempt in enumerate(attempts):
             self._flip(attempt)
-            if attempt.ended_with("failed"):
+            if attempt.verdict and not attempt.verdict.accepted:
                 for other in (*reversed(attempts[:n]), *attempts[n + 1 :]):
                     self._take_back(other)
                 return
@@ -47,11 +48,10 @@ class Showing:
                 flip(self._app, event.id, attempt.after, forward=forward, why=why)
                 self._try_out(attempt)
         except ReleaseFailed as error:  # nothing is shown that was not before
-            attempt.failure = error
             self._acceptance.take_back(attempt.update)
-            attempt.end("failed", error.message, error.hint)
-        except (OSError, SystemFailed, StateError) as error:
-            self._go_back(attempt, error)
+            attempt.fail(error)
+        except Exception as error:  # noqa: BLE001 - nothing stays half shown
+            self._go_back(attempt, foreseen(error))
         else:
             attempt.end(wording.outcome(attempt.decision))
 
@@ -89,7 +89,10 @@ class Showing:
     def _take_back(self, attempt: Attempt) -> None:
         reason = "another ref of this atomic push failed"
         if attempt.before and attempt.ended_with(wording.outcome(attempt.decision)):
-            reason += take_back(self._app, attempt.before, self._report)
+            app, report = self._app, self._report
+            now = app.ledger.chains.read(attempt.before.name)
+            if now == attempt.after:  # else somebody has rolled it back meanwhile
+                reason += take_back(app, attempt.event.id, attempt.before, report)
         self._acceptance.take_back(attempt.update)
         attempt.end("failed", reason)
 

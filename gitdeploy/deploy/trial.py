@@ -11,15 +11,29 @@ from gitdeploy.config import Config
 from gitdeploy.deploy.app import App
 from gitdeploy.deploy.attempt import Wanted
 from gitdeploy.deploy.flip import go_back
-from gitdeploy.deploy.placed import wanted_of
+from gitdeploy.deploy.placed import in_time, wanted_of
 from gitdeploy.deploy.report import Report
-from gitdeploy.errors import GitdeployError, Withdrawn
+from gitdeploy.deploy.trial_time import TrialTime
+from gitdeploy.errors import Cancelled, GitdeployError, Withdrawn
 from gitdeploy.model import ChainName, Watch
 from gitdeploy.system import clock
+from gitdeploy.system.bugs import foreseen
 from gitdeploy.system.clock import Stopwatch
 from gitdeploy.system.disk import blamed
 
-__all__ = ["take_back", "try_out", "withdraw"]
+__all__ = ["has_trial", "take_back", "try_out", "withdraw"]
+
+
+def has_trial(app: App, before: Chain, after: Chain) -> bool:
+    """Return whether a flip is tried out by anything that its deploy.toml asks for.
+
+    Raises:
+        ReleaseFailed: Its deploy.toml cannot be read any more.
+    """
+    if after.head is None or _same_head(before, after):
+        return False
+    wanted = wanted_of(app, after.name, after.head)
+    return bool(wanted and _asks_anything(wanted.config, after.name))
 
 
 def try_out(  # noqa: PLR0913 - an event, its two chains, and who is told
@@ -56,19 +70,27 @@ def try_out(  # noqa: PLR0913 - an event, its two chains, and who is told
     try:
         wanted = wanted or wanted_of(app, after.name, after.head)
         if wanted and _asks_anything(wanted.config, after.name):
-            _activate_head(app, after, wanted, report, is_new=is_new)
+            wanted = in_time(app, wanted)
+            _activate_head(app, event, after, wanted, report, is_new=is_new)
             if is_new:  # going back and forth for ever would help nobody
                 _begin_watch(app, after, wanted)
         _stop_services(app, after.name, wanted, report)
-    except (GitdeployError, OSError) as error:
-        why, condemned = blamed(error), after.head.release if is_new else None
-        _tell_going_back(report, before, error)
+    except Exception as error:  # whatever it is, it does not work
+        no = foreseen(error)
+        cancelled = isinstance(error, Cancelled)
+        is_bad = is_new and not cancelled
+        why, condemned = blamed(no), after.head.release if is_bad else None
+        _tell_going_back(report, before, no)
         with suppress(GitdeployError):  # what can be taken back is, all the same
             app.ledger.condemn(event, why, release=condemned, at=clock.now())
-        raise withdraw(app, event, before, why, report, shown=watch) from error
+        gone = withdraw(app, event, before, why, report, shown=watch)
+        gone.cancelled = cancelled
+        raise gone from error
 
 
-def _tell_going_back(report: Report, before: Chain, error: Exception) -> None:
+def _tell_going_back(
+    report: Report, before: Chain, error: GitdeployError | OSError
+) -> None:
     to = f"to release {before.head.release}" if before.head else "to nothing"
     report.line("going back", to)
     if isinstance(error, GitdeployError) and error.hint:
@@ -96,10 +118,10 @@ def withdraw(
         return Withdrawn(why, unfinished=True)
     with suppress(GitdeployError):
         app.ledger.deployments.withdrawn(event, public_seconds=shown.seconds)
-    return Withdrawn(why + _activated_again(app, before, report))
+    return Withdrawn(why + _activated_again(app, event, before, report))
 
 
-def take_back(app: App, before: Chain, report: Report) -> str:
+def take_back(app: App, event: int, before: Chain, report: Report) -> str:
     """Take back what works, since something else of the same push does not.
 
     Returns:
@@ -107,7 +129,7 @@ def take_back(app: App, before: Chain, report: Report) -> str:
     """
     if stuck := go_back(app, before):
         return f"; it could not be taken back: {stuck}"
-    return _activated_again(app, before, report)
+    return _activated_again(app, event, before, report)
 
 
 def _same_head(before: Chain, after: Chain) -> bool:
@@ -124,18 +146,25 @@ def _asks_anything(config: Config, chain: ChainName) -> bool:
 
 
 def _activate_head(
-    app: App, chain: Chain, wanted: Wanted, report: Report, *, is_new: bool = False
+    app: App,
+    event: int,
+    chain: Chain,
+    wanted: Wanted,
+    report: Report,
+    *,
+    is_new: bool = False,
 ) -> None:
     from gitdeploy.deploy.activate import activate
 
     assert chain.head is not None
     release = app.ledger.releases.get(chain.head.release)
-    activate(app, release, wanted, report, is_new=is_new)
+    time = TrialTime(app, chain.name, event, release.number)
+    activate(app, release, wanted, report, time, is_new=is_new)
     if release.bad_at:
         app.ledger.releases.absolve(release.number)
 
 
-def _activated_again(app: App, before: Chain, report: Report) -> str:
+def _activated_again(app: App, event: int, before: Chain, report: Report) -> str:
     """Activate what is live again; return what to say of it if that fails too."""
     if before.head is None:
         _stop_services(app, before.name, None, report)
@@ -143,11 +172,11 @@ def _activated_again(app: App, before: Chain, report: Report) -> str:
     try:
         wanted = wanted_of(app, before.name, before.head)
         if wanted and _asks_anything(wanted.config, before.name):
-            _activate_head(app, before, wanted, report)
+            _activate_head(app, event, before, wanted, report)
         _stop_services(app, before.name, wanted, report)
-    except (GitdeployError, OSError) as error:
-        number = before.head.release
-        return f"; release {number} is live again, and fails too: {blamed(error)}"
+    except Exception as error:  # noqa: BLE001 - it is live again all the same
+        number, why = before.head.release, blamed(foreseen(error))
+        return f"; release {number} is live again, and fails too: {why}"
     return ""
 
 

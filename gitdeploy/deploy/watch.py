@@ -19,11 +19,13 @@ from gitdeploy.deploy.app import App
 from gitdeploy.deploy.attempt import Wanted
 from gitdeploy.deploy.checks import answers
 from gitdeploy.deploy.flip import shows_a_page
+from gitdeploy.deploy.lending import lending
 from gitdeploy.deploy.placed import wanted_of
 from gitdeploy.deploy.recover import locked
 from gitdeploy.deploy.release_log import log_open
 from gitdeploy.deploy.report import Report
 from gitdeploy.deploy.roll import take_off
+from gitdeploy.deploy.still_wanted import check_not_cancelled
 from gitdeploy.deploy.workplace import mask_of, workplace
 from gitdeploy.errors import GitdeployError, ReleaseFailed
 from gitdeploy.model import ChainName, Entry, Watch
@@ -114,7 +116,13 @@ class _Watcher:
         self._told = True  # once; again when it was healthy in between
         with _again(self._app) as app, suppress(GitdeployError, OSError):
             what = f"watch of {self._chain}"
-            with locked(app, what, wait_s=_WAIT_S, tell=lambda _: None):
+            with locked(
+                app,
+                what,
+                wait_s=_WAIT_S,
+                tell=lambda _: None,
+                rolls_back=self._chain,
+            ):
                 if _current(app, self._chain) != self._watch:
                     return
                 # while we waited for our turn
@@ -164,19 +172,27 @@ def _not_better(
             return ""  # nobody can tell
         report = Report(Client(None))
         with log_open(app, release, report):
-            place = workplace(app, release, wanted, report, stage="check")
+            place = workplace(
+                app,
+                release,
+                wanted,
+                report,
+                stage="check",
+                check=lambda: check_not_cancelled(app),
+            )
             place = replace(
                 place, tell=lambda _: None, unprivileged=can_be_unprivileged()
             )
             words = urlsplit(health.url)
             path = (words.path or "/") + (f"?{words.query}" if words.query else "")
             answer = _as_asked_live(health, served[0])
-            heard = answers(
-                served[0],
-                place,
-                lambda at: ask(at.url(path), answer, at=at),
-                Path(app.surroundings.tmpdir),
-            )
+            with lending(app, trial=chain):
+                heard = answers(
+                    served[0],
+                    place,
+                    lambda at: ask(at.url(path), answer, at=at),
+                    Path(app.surroundings.tmpdir),
+                )
     except ReleaseFailed as error:
         return f"release {release.number} does not start either: {error.message}"
     if heard.right:

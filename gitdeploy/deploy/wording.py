@@ -28,7 +28,7 @@ from gitdeploy.model import (
 from gitdeploy.system import clock
 from gitdeploy.system.terminal import human_time
 
-__all__ = ["action", "conclude", "introduce", "outcome", "unseen"]
+__all__ = ["action", "conclude", "introduce", "live", "outcome", "unseen"]
 
 _NAMED: Final = 5
 
@@ -166,13 +166,14 @@ def _said_no(app: App, report: Report, attempt: Attempt, word: str) -> None:
         was = f"is at {held[:7]}" if held.strip("0") else "is gone"
         report.line("put back", f"{attempt.update.short} {was} again")
     if word != "superseded":
-        report.line("still live", _live(app))
+        report.line("still live", live(app))
 
 
-def _live(app: App) -> str:
+def live(app: App) -> str:
+    """Return what is live on each chain."""
     heads = [(chain, app.ledger.chains.read(chain).head) for chain in CHAINS]
-    live = [f"release {head.release} on {chain}" for chain, head in heads if head]
-    return ", ".join(live) or "nothing yet"
+    found = [f"release {head.release} on {chain}" for chain, head in heads if head]
+    return ", ".join(found) or "nothing yet"
 
 
 def _name(release: Release | None) -> str:

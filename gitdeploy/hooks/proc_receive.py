@@ -22,6 +22,7 @@ from gitdeploy.hooks.pkt_line import read_lines, write_lines
 from gitdeploy.hooks.surface import app_here, report_to_pusher
 from gitdeploy.model import RefUpdate, Verdict
 from gitdeploy.system import files
+from gitdeploy.system.bugs import foreseen
 from gitdeploy.system.disk import blamed
 from gitdeploy.system.signals import undisturbed
 from gitdeploy.system.terminal import fit, printable
@@ -65,6 +66,9 @@ def _verdicts(push: Push, environ: Mapping[str, str], report: Report) -> list[Ve
         no, hint = error.message, error.hint
     except OSError as error:
         no, hint = blamed(error), ""
+    except Exception as error:  # noqa: BLE001 - git gets its answer all the same
+        bug = foreseen(error)
+        no, hint = blamed(bug), getattr(bug, "hint", "")
     else:
         begin_aftermath(app, aftermath)
         return verdicts

@@ -24,28 +24,30 @@ def app_here(environ: Mapping[str, str]) -> App:
     """
     repository = Path(environ.get("GIT_DIR", ".")).resolve()
     name = repository.name.removesuffix(".git")
-    app = App.open(
+    _check_is_ours(repository)
+    return App.open(
         repository.parent,
         name,
         surroundings(environ),
         acting_name(environ),
         acting_key(environ),
     )
-    if app.key is None:
-        _check_is_ours(app)
-    return app
 
 
-def _check_is_ours(app: App) -> None:
+def _check_is_ours(repository: Path) -> None:
     """Say nothing if we are whom the app belongs to: nobody asks for rights then.
+
+    Also root is refused: what its git has received is root's, and would stay among
+    that user's files.
 
     Raises:
         AccessDenied: We are somebody else, whom the files happen to let in.
     """
-    owner, us = app.layout.home.stat().st_uid, os.geteuid()
-    if us not in (0, owner):
+    owner, us = repository.stat().st_uid, os.geteuid()
+    if us != owner:
+        name = repository.name.removesuffix(".git")
         raise AccessDenied(
-            f"{app.name} belongs to {user_name(owner)}, and this is {user_name(us)};"
+            f"{name} belongs to {user_name(owner)}, and this is {user_name(us)};"
             " others push with a key of theirs",
             hint="gitdeploy key add NAME FILE  # on the server",
         )

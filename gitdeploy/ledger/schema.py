@@ -4,11 +4,13 @@ No question of a push, of `status` or of prune may read all that ever happened: 
 has its index here, and tests/test_growth.py asks SQLite whether it is used.
 """
 
+import os
 from pathlib import Path
 from typing import Final
 
 from gitdeploy.errors import StateError
 from gitdeploy.ledger.database import Database, way_out
+from gitdeploy.system import files
 
 __all__ = [
     "FROM_VERSION_1",
@@ -194,6 +196,8 @@ def connect(path: Path, *, create: bool) -> Database:
             f"{path}: the ledger is missing",
             hint=f"gitdeploy repair --from-links {path.parent.name}",
         )
+    if create:  # what SQLite makes beside it, it gives the same permissions
+        os.close(files.open_to_hold(path))
     database = Database(path)
     try:
         _make_ready(database, create=create)

@@ -1,13 +1,12 @@
 """Who waits for an app's lock, one ticket each, served in the order of arrival.
 
 A ticket is a file that its owner holds locked: it counts as long as its owner lives
-(flock(2)), and whoever finds a dead one clears it away. Tickets are ordered by the
-machine's monotonic clock, which nobody sets back.
+(flock(2)), and whoever finds a dead one clears it away. Tickets are ordered by what
+they are for (`tickets`), then by the machine's monotonic clock, which nobody sets back.
 """
 
 import json
 import os
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -16,13 +15,31 @@ from typing import Final
 from msgspec import Struct, field
 from msgspec.structs import asdict
 
+from gitdeploy.lock.tickets import (
+    LENT,
+    URGENT,
+    chain_of,
+    in_order,
+    kind_of,
+    new_name,
+    owner_of,
+)
 from gitdeploy.system import clock, files, flock
 from gitdeploy.system.terminal import human_time
 
-__all__ = ["Holder", "Queue", "Ticket", "described", "written"]
+__all__ = ["Amid", "Holder", "Queue", "Ticket", "described", "written"]
 
 _CANCEL: Final = "cancel-"
+_AMID: Final = "amid"
 _MOST_REFS: Final = 50
+
+
+class Amid(Struct, frozen=True):
+    """What somebody is in the middle of who lends the lock: nobody mends it."""
+
+    events: frozenset[int] = frozenset()
+    releases: frozenset[int] = frozenset()
+    """The numbers of those that are being prepared."""
 
 
 class Holder(Struct, frozen=True):
@@ -43,6 +60,9 @@ class Holder(Struct, frozen=True):
         return f"{self.by} ({self.what}, process {self.pid}, since {ago})"
 
 
+NOTHING: Final = Amid()
+
+
 class Ticket:
     """Our place in the queue; where none could be had, the lock alone decides."""
 
@@ -51,25 +71,34 @@ class Ticket:
         self._name = name
         self._predecessor: str | None = None
 
-    def is_next(self) -> bool:
-        """Return whether nobody alive came before us.
+    @property
+    def is_drawn(self) -> bool:
+        """Whether it has a place, which others see."""
+        return self._name is not None
 
-        Only the one right before us is looked at, however long the queue is.
+    def is_next(self) -> bool:
+        """Return whether nobody alive goes before us.
+
+        Only the one right before us is looked at, however long the queue is; but who
+        goes before a roll back may change.
         """
         if self._predecessor and self._queue.is_alive(self._predecessor):
             return False
-        mine = self._name or ""
-        for name in reversed([n for n in self._queue.names() if n < mine]):
+        for name in reversed(self._earlier()):
             if self._queue.is_alive(name):
-                self._predecessor = name
+                if not kind_of(self._name or ""):
+                    self._predecessor = name
                 return False
             self._queue.clear_away(name)
         return True
 
     def before(self) -> int:
-        """Return how many came before us and wait as well."""
-        names = self._queue.names() if self._name else []
-        return sum(name < (self._name or "") for name in names)
+        """Return how many go before us and wait as well."""
+        return len(self._earlier())
+
+    def _earlier(self) -> list[str]:
+        names = self._queue.names()
+        return names[: names.index(self._name)] if self._name in names else []
 
 
 class Queue:
@@ -80,17 +109,53 @@ class Queue:
 
     def names(self) -> list[str]:
         """Return the names of all tickets, in order; dead ones too."""
-        return sorted(name for name in self._all() if name[0].isdecimal())
+        return in_order(name for name in self._all() if name[0].isdecimal())
 
     def waiting(self) -> list[Holder]:
         """Return who waits, in the order of their turns."""
-        found = (described(self._directory / name) for name in self.names())
+        names = [name for name in self.names() if kind_of(name) != LENT]
+        found = (described(self._directory / name) for name in names)
         return [one for one in found if one]
 
+    def is_empty(self) -> bool:
+        """Return whether nobody alive has a ticket."""
+        return not any(map(self.is_alive, self.names()))
+
+    def has_urgent(self, *, besides: str | None) -> bool:
+        """Return whether a roll back waits, of another chain than one."""
+        return any(
+            kind_of(name) == URGENT
+            and chain_of(name) != besides
+            and self.is_alive(name)
+            for name in self.names()
+        )
+
+    def lender(self) -> tuple[Holder, Amid] | None:
+        """Return who lends the lock, and what they are in the middle of."""
+        for name in self.names():
+            path = self._directory / name
+            if kind_of(name) == LENT and (one := described(path)):
+                return one, _amid(path)
+        return None
+
     @contextmanager
-    def ticket(self, me: Holder) -> Iterator[Ticket]:
-        """Have a place in the queue for the body; on a full disk do without."""
-        name, fd = self._draw(me)
+    def ticket(
+        self,
+        me: Holder,
+        *,
+        kind: str = "",
+        chain: str | None = None,
+        amid: Amid = NOTHING,
+    ) -> Iterator[Ticket]:
+        """Have a place in the queue for the body; on a full disk do without.
+
+        Args:
+            me: Who waits.
+            kind: What it is for; see `tickets`.
+            chain: The chain that it is about.
+            amid: What somebody is in the middle of who lends the lock.
+        """
+        name, fd = self._draw(kind, chain, written(me, amid))
         try:
             yield Ticket(self, name)
         finally:
@@ -118,7 +183,7 @@ class Queue:
         notes.discard(f"{_CANCEL}{holder}")
         for name in self.names():
             if self.is_alive(name):
-                notes.discard(f"{_CANCEL}{_owner(name)}")
+                notes.discard(f"{_CANCEL}{owner_of(name)}")
             else:
                 self.clear_away(name)
         for name in notes:
@@ -153,15 +218,17 @@ class Queue:
 
     # --- drawing a ticket ---------------------------------------------------------
 
-    def _draw(self, me: Holder) -> tuple[str | None, int | None]:
+    def _draw(
+        self, kind: str, chain: str | None, text: bytes
+    ) -> tuple[str | None, int | None]:
         """Return a new ticket's name, and the descriptor that keeps it alive."""
         fd = None
         with suppress(OSError):
             files.make_directory(self._directory)
             while True:
-                name = f"{time.monotonic_ns():020d}-{me.pid}"
+                name = new_name(kind, chain)
                 fd = files.open_to_hold(self._directory / name)
-                files.overwrite(fd, written(me))  # whole before anybody counts it
+                files.overwrite(fd, text)  # whole before anybody counts it
                 if flock.try_to_hold(fd) and self._still_there(name, fd):
                     return name, fd
                 os.close(fd)  # taken for dead before it was held
@@ -174,14 +241,18 @@ class Queue:
             return False
 
 
-def _owner(ticket: str) -> str:
-    return ticket.rpartition("-")[2]
-
-
-def written(holder: Holder) -> bytes:
-    """Return what stands in the file of who holds or waits."""
+def written(holder: Holder, amid: Amid = NOTHING) -> bytes:
+    """Return what stands in the file of who holds, lends or waits."""
     few = dict(list(holder.wants.items())[:_MOST_REFS])
-    return json.dumps({**asdict(holder), "wants": few}).encode()
+    more = {_AMID: [list(amid.events), list(amid.releases)]}
+    return json.dumps({**asdict(holder), "wants": few, **more}).encode()
+
+
+def _amid(path: Path) -> Amid:
+    try:
+        return Amid(*map(frozenset, json.loads(path.read_bytes())[_AMID]))
+    except (OSError, ValueError, TypeError, KeyError):
+        return NOTHING  # it has just gone
 
 
 def described(path: Path) -> Holder | None:
@@ -192,6 +263,7 @@ def described(path: Path) -> Holder | None:
     if not flock.is_held(path):
         return None
     try:
-        return Holder(**json.loads(path.read_bytes()))
-    except (OSError, ValueError, TypeError):
+        told = json.loads(path.read_bytes())
+        return Holder(**{k: v for k, v in told.items() if k != _AMID})
+    except (OSError, ValueError, TypeError, AttributeError):
         return Holder("somebody", "just started", 0, clock.now())

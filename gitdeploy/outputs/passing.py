@@ -155,7 +155,7 @@ def _copy(
 ) -> None:
     files.remove_tree(stage)
     for output in outputs:
-        files.make_directory((stage / output).parent)
+        files.make_directory((stage / output).parent, files.FOR_ALL_TO_VISIT)
         files.copy_tree(source / output, stage / output, linked=linked)
 
 
@@ -190,5 +190,5 @@ def _put_in_place(outputs: Collection[str], stage: Path, release: Path) -> None:
             raise SystemFailed(f"a folder of {output} is a link")
     for output in outputs:
         files.remove(release / output)
-        files.make_directory((release / output).parent)
+        files.make_directory((release / output).parent, files.FOR_ALL_TO_VISIT)
         files.rename(stage / output, release / output)

@@ -132,7 +132,9 @@ class Locks(Objects):
     def locks(self) -> list[GitLock]:
         """Return every lock file, in the order of their names."""
         tops = [self.path / f"{name}.lock" for name in _AT_TOP]
-        return self._judged([*tops, *(self.path / "refs").rglob("*.lock")], _READERS)
+        below = files.everything_below(self.path / "refs")
+        found = (path for path in below if path.suffix == ".lock")
+        return self._judged([*tops, *found], _READERS)
 
     def remove_stale_locks(self) -> list[GitLock]:
         """Remove what killed gits left, with the app's lock held; return it."""

@@ -43,7 +43,7 @@ def _make(part: Directory, env: Environment) -> None:
     """Make a directory: in the user's home as the user, who may have links there."""
     owner = pwd.getpwnam(part.owner)
     if not part.in_home:
-        files.make_directory(part.path)
+        files.make_directory(part.path, files.FOR_ALL_TO_VISIT)
         give_directory(part.path, part.mode, owner=owner.pw_uid, group=owner.pw_gid)
         return
     who = [f"--reuid={owner.pw_uid}", f"--regid={owner.pw_gid}", "--init-groups"]
@@ -53,10 +53,10 @@ def _make(part: Directory, env: Environment) -> None:
 
 def _write(part: File, env: Environment) -> None:
     """Write a file, and keep it if whoever reads it finds nothing wrong."""
-    files.make_directory(part.path.parent)
+    files.make_directory(part.path.parent, files.FOR_ALL_TO_VISIT)
     check = _CHECKS[part.check](part.path, env)
     with _taken_back_unless_whole(part.path):
-        files.write_whole(part.path, part.text.encode())
+        files.write_whole(part.path, part.text.encode(), files.FOR_ALL_TO_READ)
         check()
 
 
@@ -70,7 +70,7 @@ def _taken_back_unless_whole(path: Path) -> Iterator[None]:
         if before is None:
             files.remove_file(path)
         else:
-            files.write_whole(path, before)
+            files.write_whole(path, before, files.FOR_ALL_TO_READ)
         raise
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from gitdeploy.modes import ROOT
 from gitdeploy.server import texts
 from gitdeploy.server.parts import (
     Command,
@@ -146,7 +147,7 @@ def _account(facts: Facts, wanted: Wanted) -> Command:
 
 def _directories(facts: Facts, wanted: Wanted) -> Iterator[Directory]:
     home = _home(facts, wanted)
-    for path, mode in ((facts.root, 0o755), (home / ".ssh", 0o700)):
+    for path, mode in ((facts.root, ROOT.made), (home / ".ssh", 0o700)):
         in_home = home == path or home in path.parents
         seen = facts.seen.get(path)
         # Stricter than ours is somebody's will; wider is a hole.

@@ -20,7 +20,7 @@ def make_room() -> None:
 
     Every start of it makes the same one, and every boot takes it away.
     """
-    files.make_directory(_ROOM)
+    files.make_directory(_ROOM, files.FOR_ALL_TO_VISIT)
 
 
 def complaint(env: Environment) -> str:

@@ -4,6 +4,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Final, Literal, Protocol, TypeAlias
 
+from msgspec import Struct
+
 from gitdeploy.errors import GitdeployError
 from gitdeploy.services.description import SLOTS, Description, Launch
 from gitdeploy.services.notified import Notified
@@ -54,6 +56,7 @@ def bring_up(
     *,
     anew: bool = False,
     check: Callable[[], None] = lambda: None,
+    running: Stopwatch | None = None,
 ) -> bool:
     """Make a service run one release and no other; return whether it was started.
 
@@ -66,6 +69,7 @@ def bring_up(
         launch: What shall run.
         anew: Whether it is started anew where it runs already.
         check: What ends the waiting by raising; nothing is stopped then but the new.
+        running: Since when it gets ready already; None: since now.
 
     Raises:
         NotReady: It ended, or did not get ready in time; what ran before runs.
@@ -73,15 +77,16 @@ def bring_up(
     Changes: the free slot's script, its process, then the process of the other.
         Safe to repeat.
     """
-    running = live_slots(keeper)
-    live = [slot for slot in running if release_of(description, slot) == launch.release]
+    up = live_slots(keeper)
+    live = [slot for slot in up if release_of(description, slot) == launch.release]
     ready = [slot for slot in live if keeper.state(slot) == "running"]
     if ready and not anew:
-        _stop_all(keeper, [slot for slot in running if slot != ready[0]])
+        _stop_all(keeper, [slot for slot in up if slot != ready[0]])
         return False
-    slot = _free_slot(keeper, description)
+    slot = _free_slot(keeper, description, check)
     write_script(description, slot, launch)
-    _start(keeper, description, slot, check)
+    waiting = _Waiting(running or Stopwatch(), check)
+    _start(keeper, description, slot, waiting)
     others = [other for other in SLOTS if other != slot]
     _stop_all(keeper, others)
     _await_end(keeper, others)
@@ -93,7 +98,16 @@ def live_slots(keeper: Keeper) -> list[int]:
     return [slot for slot in SLOTS if keeper.state(slot) in ("starting", "running")]
 
 
-def _free_slot(keeper: Keeper, description: Description) -> int:
+class _Waiting(Struct, frozen=True):
+    """How a generation is waited for."""
+
+    running: Stopwatch
+    check: Callable[[], None]
+
+
+def _free_slot(
+    keeper: Keeper, description: Description, check: Callable[[], None]
+) -> int:
     """Return a slot in which nothing runs any more.
 
     Where both are taken, the one that is not ready is stopped, or the later one: a
@@ -113,6 +127,7 @@ def _free_slot(keeper: Keeper, description: Description) -> int:
     while keeper.state(leaving[0]) not in ("stopped", "failed"):
         if watch.seconds > limit_s:
             raise NotReady("the one before the last does not stop", ())
+        check()
         time.sleep(_LOOK_S)
     return leaving[0]
 
@@ -123,14 +138,14 @@ def _made(description: Description, slot: int) -> float:
 
 
 def _start(
-    keeper: Keeper, description: Description, slot: int, check: Callable[[], None]
+    keeper: Keeper, description: Description, slot: int, waiting: _Waiting
 ) -> None:
     output = description.output(slot)
     seen = output.stat().st_size if output.exists() else 0
     try:
         with Notified(description, slot) as notified:
             keeper.start(slot)
-            _wait_until_ready(keeper, description, slot, notified, check)
+            _wait_until_ready(keeper, description, slot, notified, waiting)
     except BaseException as error:
         keeper.stop(slot)
         if isinstance(error, NotReady):
@@ -143,7 +158,7 @@ def _wait_until_ready(
     description: Description,
     slot: int,
     notified: Notified,
-    check: Callable[[], None],
+    waiting: _Waiting,
 ) -> None:
     watch = Stopwatch()
     limit_s = description.service.within_s
@@ -154,9 +169,9 @@ def _wait_until_ready(
             raise NotReady(f"it ended after {took}", ())
         if notified.ready if description.service.notify else state == "running":
             return
-        if watch.seconds > limit_s:
+        if waiting.running.seconds > limit_s:
             raise NotReady(f"it was not ready within {human_time(limit_s)}", ())
-        check()
+        waiting.check()
         time.sleep(_LOOK_S)
 
 

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from gitdeploy.errors import SystemFailed
+from gitdeploy.modes import PASSAGE
 from gitdeploy.services.description import SLOTS, Description
 from gitdeploy.services.found import end, processes_of, supervisors_of
 from gitdeploy.services.generation import State
@@ -99,7 +100,7 @@ class Supervisor:
         self._check_program()
         configuration = self._configuration()
         self.shut_down()
-        files.make_directory(self.description.directory)
+        files.make_directory(self.description.directory, PASSAGE)
         files.write_whole(self._script(_HOLDER), HOLD.encode(), 0o600)
         for slot in SLOTS:
             if not self._script(slot).exists():
@@ -314,6 +315,7 @@ logfile={log}
 logfile_maxbytes={bytes}
 logfile_backups=1
 pidfile={pid}
+umask=077
 directory={directory}
 user={user}
 [rpcinterface:supervisor]
@@ -328,6 +330,7 @@ numprocs={numprocs}
 numprocs_start=0
 command=/bin/sh {script}.%(process_num)d
 directory=/
+umask=022
 autostart=false
 autorestart=true
 startsecs={startsecs}

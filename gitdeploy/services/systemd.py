@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from gitdeploy.errors import SystemFailed
+from gitdeploy.modes import PASSAGE
 from gitdeploy.services.description import SLOTS, Description
 from gitdeploy.services.generation import State
 from gitdeploy.services.script import HOLD
@@ -29,6 +30,7 @@ BOOTED: Final = Path("/run/systemd/system")
 """There where systemd started the machine (sd_booted(3))."""
 
 _ANSWERS_WITHIN_S: Final = 20.0
+_OUTPUT_MODE: Final = 0o640
 _MICROSECONDS: Final = 1e6
 _STATES: Final[Mapping[str, State]] = {
     "activating": "starting",
@@ -127,13 +129,14 @@ class Systemd:
             )
         if self.installed and not self.listens_as_described:
             self.shut_down()
-        files.make_directory(self.description.directory)
-        for slot in SLOTS:
+        files.make_directory(self.description.directory, PASSAGE)
+        for slot in SLOTS:  # systemd would make it for everybody to read
+            os.close(files.open_to_append(self.description.output(slot), _OUTPUT_MODE))
             if not self.description.script(slot).exists():
                 files.write_whole(self.description.script(slot), HOLD.encode(), 0o600)
-        files.make_directory(self._directory)
+        files.make_directory(self._directory, files.FOR_ALL_TO_VISIT)
         for ending, text in self._units().items():
-            files.write_whole(self._path(ending), text.encode())
+            files.write_whole(self._path(ending), text.encode(), files.FOR_ALL_TO_READ)
         self._order("daemon-reload")
         self._order("enable", "--now", self._unit(".socket"), self._unit(".service"))
         return True

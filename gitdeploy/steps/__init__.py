@@ -11,7 +11,7 @@ from typing import IO, Final
 
 from gitdeploy.config import Command, Run
 from gitdeploy.errors import StepFailed, SystemFailed
-from gitdeploy.steps.bounds import Bounds, Gauge
+from gitdeploy.steps.bounds import Bounds, Gauge, held_by_group
 from gitdeploy.steps.box import Box, why_no_box
 from gitdeploy.steps.output import Mask, Output, Sink
 from gitdeploy.steps.place import Confinement, Place, started, words_of
@@ -29,6 +29,7 @@ __all__ = [
     "Place",
     "Workplace",
     "can_be_unprivileged",
+    "held_by_group",
     "run_step",
     "serve",
     "what_tool_says",
@@ -169,16 +170,17 @@ def _started(
     output = Output(place.log, place.tell, place.mask)
     with adopting_orphans() as adopted, contextlib.ExitStack() as stack:
         try:
-            child = stack.enter_context(started(command, place))
+            begun = stack.enter_context(started(command, place))
         except SystemFailed as error:
             raise StepFailed(title, error.message) from error
-        gauge = Gauge(title, place.bounds, adopted)
+        gauge = Gauge(title, place.bounds, adopted, begun)
 
         def check() -> None:
             place.check()
             gauge.look()
 
-        yield child, output, check
+        yield begun.child, output, check
+        gauge.look_back()
 
 
 def _follow(

@@ -1,7 +1,8 @@
 """What a command sees of the machine, where bubblewrap (bwrap(1)) can make it so.
 
 The system, read-only; its release, shared paths and a cache directory, to write; and
-nothing else: no home, no other app, no ledger, no links, no other process.
+nothing else: no home, no other app, no ledger, no links, no other process. Nothing that
+is memory may be written to but /dev/shm, which has a size.
 """
 
 import os
@@ -33,6 +34,8 @@ _OF_ROOT: Final = ("FSETID", "KILL", "NET_BIND_SERVICE", "SETGID", "SETUID")
 _OVER_FILES: Final = ("CHOWN", "DAC_OVERRIDE", "FOWNER")
 _SETTINGS: Final = ("/proc/sys", "/proc/sysrq-trigger")
 _TRIAL_S: Final = 5.0
+_SHM: Final = "/dev/shm"  # noqa: S108 - as above
+_OF_MEMORY: Final = ("/dev", "/")
 _TMP: Final = "/tmp"  # noqa: S108 - inside, where nobody else is
 
 
@@ -42,11 +45,16 @@ class Box(Struct, frozen=True):
     home: Path
     """Where HOME is: it outlives releases, so that caches of packages do."""
     tmp: Path
-    """Where on the server each command has a /tmp of its own, while it runs."""
+    """Where on the server each command has a /tmp of its own, while it runs: in a
+    directory that has nothing else in it."""
+    shm_bytes: int = 2**30
+    """How much memory fits into its /dev/shm."""
     readable: tuple[Path, ...] = ()
     """What is there besides the system, if it exists."""
     writable: tuple[Path, ...] = ()
     """What may be written to, if it exists."""
+    scratch: tuple[Path, ...] = ()
+    """Those of them that count as what it writes to /tmp."""
     hidden: tuple[Path, ...] = ()
     """What is empty but for the places named here that lie in it."""
     links: tuple[tuple[Path, str], ...] = ()
@@ -55,8 +63,12 @@ class Box(Struct, frozen=True):
     """Whether it is the network of the machine; else there is none."""
 
     def also(self, *writable: Path) -> "Box":
-        """Return a box in which more may be written to."""
-        return replace(self, writable=(*self.writable, *writable))
+        """Return a box in which more may be written to, for as long as it runs."""
+        return replace(
+            self,
+            writable=(*self.writable, *writable),
+            scratch=(*self.scratch, *writable),
+        )
 
     def environment(self, given: Mapping[str, str]) -> dict[str, str]:
         """Return the variables that a command has in it."""
@@ -73,9 +85,12 @@ class Box(Struct, frozen=True):
             unprivileged: Whether it shall not write into read-only files, as root.
         """
         return [
-            *_confined(network=self.network, unprivileged=unprivileged),
+            *_confined(
+                network=self.network, shut=_found_out()[1], unprivileged=unprivileged
+            ),
             *("--bind", str(tmp), _TMP, "--symlink", "../tmp", "/var/tmp"),  # noqa: S108
             *self._places(),
+            *self._memory(tmp),
             *("--chdir", str(directory), "--"),
         ]
 
@@ -93,27 +108,68 @@ class Box(Struct, frozen=True):
         for link, target in self.links:
             yield from ("--symlink", target, str(link))
 
+    def _memory(self, tmp: Path) -> Iterator[str]:
+        """Yield what lets no memory be written to but as much as /dev/shm holds.
+
+        Where bubblewrap knows no sizes (before 0.7) that is on the disk, in its /tmp.
+        """
+        if _knows_sizes():
+            size = ("--size", str(self.shm_bytes))
+            yield from ("--perms", "1777", *size, "--tmpfs", _SHM)
+        else:
+            yield from ("--bind", str(tmp), _SHM)
+        shown = {*self.readable, *self.writable, self.home}
+        for path in (*(set(self.hidden) - shown), *_OF_MEMORY):
+            yield from ("--remount-ro", str(path))
+
 
 @cache
+def _knows_sizes() -> bool:
+    """Return whether bubblewrap can make a tmpfs of a size, by trying."""
+    confined = _confined(network=False, shut=False)
+    argv = [*confined, "--size", "4096", "--tmpfs", _SHM]
+    try:
+        process.run([*argv, "--", "/bin/true"], env=BARE, timeout_s=_TRIAL_S)
+    except SystemFailed:
+        return False
+    return True
+
+
 def why_no_box() -> str:
     """Return why commands cannot be confined here, by trying; empty: they can."""
+    return _found_out()[0]
+
+
+@cache
+def _found_out() -> tuple[str, bool]:
+    """Return why there is no box, and whether one can shut user namespaces off.
+
+    In one of its own a command has all capabilities, and reaches far more of the
+    kernel. bwrap before 0.8 cannot help it; for root, who needs none, it does not.
+    """
     if found("bwrap") is None:
-        return "bubblewrap is not installed"
-    try:
-        argv = [*_confined(network=False), "--", "/bin/true"]
-        process.run(argv, env=BARE, timeout_s=_TRIAL_S)
-    except SystemFailed as error:
-        return f"bubblewrap does not work here: {error.message}"
-    return ""
+        return "bubblewrap is not installed", False
+    why = ""
+    sealed = [word for path in _OF_MEMORY for word in ("--remount-ro", path)]
+    for shut in (True, False) if os.geteuid() else (False,):
+        try:
+            argv = [*_confined(network=False, shut=shut), *sealed, "--", "/bin/true"]
+            process.run(argv, env=BARE, timeout_s=_TRIAL_S)
+        except SystemFailed as error:
+            why = f"bubblewrap does not work here: {error.message}"
+        else:
+            return "", shut
+    return why, False
 
 
-def _confined(*, network: bool, unprivileged: bool = False) -> list[str]:
+def _confined(*, network: bool, shut: bool, unprivileged: bool = False) -> list[str]:
     bwrap = found("bwrap")
     assert bwrap is not None
     unshared = [*_NAMESPACES, *(() if network else ("net",))]
     return [
         bwrap,
         *(f"--unshare-{name}" for name in unshared),
+        *(["--disable-userns"] if shut else []),
         "--die-with-parent",
         *_rights(() if unprivileged else _OVER_FILES),
         *_system(),

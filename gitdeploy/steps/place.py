@@ -10,13 +10,13 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from gitdeploy.config import Command
-from gitdeploy.steps.bounds import Bounds
+from gitdeploy.steps.bounds import Begun, Bounds
 from gitdeploy.steps.box import Box
 from gitdeploy.steps.privileges import setpriv
 from gitdeploy.system import process
 from gitdeploy.system.clock import Stopwatch
 from gitdeploy.system.programs import program
-from gitdeploy.system.scratch import scratch_directory
+from gitdeploy.system.scratch import held_scratch
 
 __all__ = ["Confinement", "Place", "started", "words_of"]
 
@@ -83,7 +83,7 @@ def words_of(command: Command) -> str:
 @contextlib.contextmanager
 def started(
     command: Command, place: Place, *, stderr: int = subprocess.STDOUT
-) -> Iterator["subprocess.Popen[bytes]"]:
+) -> Iterator[Begun]:
     """Start a command for the body, which ends it.
 
     Args:
@@ -98,21 +98,25 @@ def started(
     is_free = words_of(command) in place.confinement.free
     with contextlib.ExitStack() as stack:
         environment: Mapping[str, str] = place.environment
-        prefix = _held(place, is_free=is_free)
+        prefix, scratch = _held(place, is_free=is_free), tuple[Path, ...]()
         if is_free:
             environment = place.confinement.free_environment
         elif box:
-            tmp = stack.enter_context(scratch_directory(box.tmp))
+            tmp = stack.enter_context(held_scratch(box.tmp))
+            scratch = (tmp, *box.scratch)
             environment = box.environment(environment)
             boxed = box.words(place.directory, tmp, unprivileged=place.unprivileged)
             prefix = [*boxed, *prefix]
+        within = None if is_free else stack.enter_context(place.bounds.group())
+        prefix = [*(within.words if within else ()), *prefix]
         argv, first = _handed_over(prefix, environment)
         begun = _argv_of(command)
         if is_free or not box:  # in a box other programs are there
             process.check_found(begun[0], environment.get("PATH", ""))
-        yield process.start_command(
+        child = process.start_command(
             [*argv, *begun], env=first, cwd=place.directory, stderr=stderr
         )
+        yield Begun(child, scratch, within)
 
 
 def _held(place: Place, *, is_free: bool) -> list[str]:

@@ -5,10 +5,12 @@ import os
 import select
 import signal
 import subprocess
+from collections.abc import Callable
 from typing import Final
 
 from gitdeploy.config import Step
 from gitdeploy.errors import StepFailed, SystemFailed
+from gitdeploy.steps.bounds import Gauge
 from gitdeploy.steps.place import Place, started
 from gitdeploy.steps.session import adopting_orphans, end_session
 from gitdeploy.system.clock import Stopwatch
@@ -27,19 +29,23 @@ def what_tool_says(step: Step, place: Place) -> str:
 
     Raises:
         StepFailed: It exited with something else than 0, took longer than ten
-            seconds, or could not be started.
+            seconds or than all commands have left, used more than it may, or could
+            not be started.
     """
     assert step.tool is not None
     try:
         with (
-            adopting_orphans(),
-            started(step.tool, place, stderr=subprocess.DEVNULL) as child,
+            adopting_orphans() as adopted,
+            started(step.tool, place, stderr=subprocess.DEVNULL) as begun,
         ):
-            said = _hear(child)
+            child, gauge = begun.child, Gauge(step.title, place.bounds, adopted, begun)
+            patience_s = min(_PATIENCE_S, place.left_s)
+            said = _hear(child, patience_s, gauge.look)
+            gauge.look_back()
     except SystemFailed as error:
         raise StepFailed(step.title, f"tool: {error.message}") from error
     if said is None:
-        outcome = f"tool did not end within {human_time(_PATIENCE_S)}"
+        outcome = f"tool did not end within {human_time(patience_s)}"
         raise StepFailed(step.title, outcome)
     if child.returncode:
         raise StepFailed(step.title, f"tool: {how_it_ended(child.returncode)}")
@@ -57,13 +63,16 @@ def how_it_ended(code: int) -> str:
     return f"killed by {name}"
 
 
-def _hear(child: "subprocess.Popen[bytes]") -> bytes | None:
+def _hear(
+    child: "subprocess.Popen[bytes]", patience_s: float, look: Callable[[], None]
+) -> bytes | None:
     """Return how the output begins; None where the child did not end in time."""
     assert child.stdout is not None
     watch, said = Stopwatch(), b""
     with child.stdout as pipe:
         try:
-            while watch.seconds < _PATIENCE_S:
+            while watch.seconds < patience_s:
+                look()
                 ended = child.poll() is not None  # what it left may hold the pipe
                 readable = select.select([pipe], [], [], 0 if ended else _LOOK_S)[0]
                 data = os.read(pipe.fileno(), _READ_BYTES) if readable else b""
@@ -71,7 +80,7 @@ def _hear(child: "subprocess.Popen[bytes]") -> bytes | None:
                 if ended and not data:
                     return said
                 if readable and not data:
-                    _wait(child, _PATIENCE_S - watch.seconds)
+                    _wait(child, min(patience_s - watch.seconds, _LOOK_S))
         finally:
             end_session(child)
     return None

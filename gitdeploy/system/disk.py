@@ -7,7 +7,7 @@ import stat
 import sys
 from pathlib import Path
 
-__all__ = ["blamed", "block_bytes", "check_writable", "held_by", "room", "user_name"]
+__all__ = ["blamed", "block_bytes", "check_writable", "room", "user_name"]
 
 
 def blamed(error: Exception) -> str:
@@ -68,21 +68,3 @@ def room(path: Path) -> tuple[int, int]:
 def block_bytes(path: Path) -> int:
     """Return in which steps the file system of `path` gives space to a file."""
     return os.statvfs(path).f_frsize
-
-
-def held_by(top: Path) -> tuple[int, int]:
-    """Return what removing a directory would free: bytes and inodes."""
-    bytes_, inodes = 0, 0
-    pending = [top] if top.is_dir() else []
-    while pending:
-        with os.scandir(pending.pop()) as entries:
-            found = list(entries)
-        for entry in found:
-            status = entry.stat(follow_symlinks=False)
-            if entry.is_dir(follow_symlinks=False):
-                pending.append(Path(entry.path))
-            elif status.st_nlink > 1:
-                continue  # it has another name elsewhere
-            bytes_ += status.st_blocks * 512  # stat(2): whatever the block size is
-            inodes += 1
-    return bytes_, inodes

@@ -7,16 +7,20 @@ What is written is complete before its name appears: beside, sync, rename, sync 
 directory (rename(2), fsync(2)). Nothing here follows a link or recurses.
 """
 
+import errno
 import os
 import stat
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from itertools import takewhile
 from pathlib import Path
 from typing import Final, TypeAlias
 
 from gitdeploy.system.removal import remove_tree
 
 __all__ = [
+    "FOR_ALL_TO_READ",
+    "FOR_ALL_TO_VISIT",
     "append",
     "beside",
     "change_mode",
@@ -24,6 +28,7 @@ __all__ = [
     "copy",
     "copy_tree",
     "create_whole",
+    "everything_below",
     "link_file",
     "make_directory",
     "make_read_only",
@@ -50,16 +55,33 @@ __all__ = [
 Name: TypeAlias = Path | bytes
 """A path; or a name in a directory that a descriptor stands for."""
 
+PRIVATE: Final = 0o600
+PRIVATE_DIRECTORY: Final = 0o700
+"""What is made is its owner's alone, unless it is said that others look at it."""
+FOR_ALL_TO_READ: Final = 0o644
+FOR_ALL_TO_VISIT: Final = 0o755
+"""What a web server serves, which is another user: files, and directories."""
+
 _WRITABLE: Final = 0o222
 _FICLONE: Final = 0x40049409  # ioctl_ficlone(2); the same on x86 and ARM
 _DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-def make_directory(path: Path, mode: int = 0o755) -> bool:
-    """Make a directory and its parents; return whether it was missing."""
+def make_directory(path: Path, mode: int = PRIVATE_DIRECTORY) -> bool:
+    """Make a directory and its parents; return whether it was missing.
+
+    Args:
+        path: The directory.
+        mode: Its permissions and those of the parents that are made, whatever the
+            umask is. Nobody else gets in unless it says so.
+    """
     if path.is_dir():
         return False
-    path.mkdir(mode=mode, parents=True)
+    missing = [path, *takewhile(lambda above: not above.is_dir(), path.parents)]
+    for directory in reversed(missing):
+        directory.mkdir(mode=mode, exist_ok=directory != path)
+        if stat.S_IMODE(directory.stat().st_mode) & mode != mode:  # by the umask
+            change_mode(directory, mode)
     return True
 
 
@@ -71,7 +93,7 @@ def beside(path: Path) -> Path:
 def write_whole(
     path: Path,
     data: bytes,
-    mode: int = 0o644,
+    mode: int = PRIVATE,
     *,
     group: int = -1,
     durable: bool = True,
@@ -110,7 +132,7 @@ def write(path: Path, data: bytes) -> None:
     itself, or not read before something else says that it is.
     """
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
-    with open(os.open(path, flags, 0o644), "wb") as file:
+    with open(os.open(path, flags, PRIVATE), "wb") as file:
         file.write(data)
 
 
@@ -125,8 +147,11 @@ def open_directory(path: Path) -> Iterator[int]:
 
 
 def open_to_hold(path: Path) -> int:
-    """Return a descriptor of a file to be held locked, made where it is missing."""
-    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    """Return a descriptor of a file to be held locked, made where it is missing.
+
+    Only its owner opens it: whoever can read a file can hold it locked (flock(2)).
+    """
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE)
 
 
 def open_to_append(path: Path, mode: int) -> int:
@@ -141,6 +166,12 @@ def append(fd: int, data: bytes) -> None:
         data = data[os.write(fd, data) :]
 
 
+def tell_all(fd: int, text: bytes) -> None:
+    """Write who holds a lock; on a full disk nobody is told, and the lock holds."""
+    with suppress(OSError):
+        overwrite(fd, text)
+
+
 def overwrite(fd: int, data: bytes) -> None:
     """Make an open file hold `data`; what crashes here may leave it empty."""
     os.ftruncate(fd, 0)
@@ -148,11 +179,21 @@ def overwrite(fd: int, data: bytes) -> None:
 
 
 def change_mode(path: Path, mode: int) -> None:
-    """Give a file or directory other permissions."""
-    os.chmod(path, mode)
+    """Give a file or directory other permissions; a link is not followed.
+
+    Raises:
+        OSError: It is a link (ELOOP), or not ours.
+    """
+    fd = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        if stat.S_ISLNK(os.fstat(fd).st_mode):
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
+        os.chmod(f"/proc/self/fd/{fd}", mode)  # fchmod(2) takes no O_PATH
+    finally:
+        os.close(fd)
 
 
-def create_whole(path: Path, data: bytes, mode: int = 0o644) -> bool:
+def create_whole(path: Path, data: bytes, mode: int = PRIVATE) -> bool:
     """Make a file that holds `data`, durably; return False where there is one."""
     try:
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
@@ -255,10 +296,25 @@ def copy(source: Path, destination: Path, *, durable: bool = False) -> None:
         sync_directory(destination.parent)
 
 
+def everything_below(top: Path) -> Iterator[Path]:
+    """Yield all that lies below a directory, however deep; no link is followed.
+
+    Nothing here is called for each level: names may be as deep as a pusher likes. What
+    cannot be read, as it has just gone or its path is too long, is passed over.
+    """
+    pending = [str(top)]
+    while pending:
+        with suppress(OSError), os.scandir(pending.pop()) as entries:
+            for entry in entries:
+                yield Path(entry.path)
+                if entry.is_dir(follow_symlinks=False):
+                    pending.append(entry.path)
+
+
 def _let_owner_write(top: Path) -> None:
     """Give the owner the right to write to a file, or to all files below."""
-    below = (Path(place) / name for place, _, names in os.walk(top) for name in names)
-    for path in (top, *below):
+    files = (path for path in everything_below(top) if not path.is_dir())
+    for path in (top, *files):
         if not path.is_symlink():
             os.chmod(path, stat.S_IMODE(path.stat().st_mode) | stat.S_IWUSR)
 

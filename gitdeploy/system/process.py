@@ -5,10 +5,12 @@ environment that nobody else has a say in, and not where somebody else writes. C
 of deploy.toml are started by `start_command`, which only `steps.place` calls.
 """
 
+import math
 import os
 import signal
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Final, NamedTuple, NoReturn
@@ -24,6 +26,7 @@ __all__ = [
     "become",
     "check_found",
     "ended",
+    "looking_meanwhile",
     "run",
     "start",
     "start_command",
@@ -31,6 +34,9 @@ __all__ = [
 
 _NOWHERE: Final = Path("/")
 """Where programs of ours run: what lies where they do is never a pusher's."""
+
+_LOOK_S: Final = 0.1
+_looks: Final[list[Callable[[], None]]] = []
 
 
 class CommandFailed(SystemFailed):
@@ -136,7 +142,7 @@ def _heard(
     timeout_s: float | None,
 ) -> tuple[bytes, bytes]:
     try:
-        return process.communicate(stdin, timeout_s)
+        return _communicated(process, stdin, timeout_s)
     except subprocess.TimeoutExpired as error:
         os.killpg(process.pid, signal.SIGKILL)
         raise TookTooLong(argv, error.timeout) from None
@@ -144,6 +150,39 @@ def _heard(
         process.kill()
         process.wait()
         raise
+
+
+def _communicated(
+    process: "subprocess.Popen[bytes]", stdin: bytes, timeout_s: float | None
+) -> tuple[bytes, bytes]:
+    """Wait for a program's end; now and then look whether somebody ends that."""
+    end_s = math.inf if timeout_s is None else time.monotonic() + timeout_s
+    input_: bytes | None = stdin
+    while _looks:
+        left_s = end_s - time.monotonic()
+        try:
+            return process.communicate(input_, max(min(left_s, _LOOK_S), 0))
+        except subprocess.TimeoutExpired:
+            if left_s <= _LOOK_S:
+                assert timeout_s is not None
+                raise subprocess.TimeoutExpired(process.args, timeout_s) from None
+        input_ = None  # it goes on with what it was given
+        _looks[-1]()
+    return process.communicate(input_, timeout_s)
+
+
+@contextmanager
+def looking_meanwhile(look: Callable[[], None]) -> Iterator[None]:
+    """Call something now and then while the body waits for a program's end.
+
+    Args:
+        look: Ends the program by raising.
+    """
+    _looks.append(look)
+    try:
+        yield
+    finally:
+        _looks.pop()
 
 
 def start(  # noqa: PLR0913 - the descriptors of a child are three

@@ -92,6 +92,31 @@ class Process(Struct, frozen=True):
         return 0
 
     @property
+    def mapped_memory_bytes(self) -> int:
+        """What of the memory it shares, its part of it: of a tmpfs, of memfd_create."""
+        with suppress(OSError):
+            if b"RssShmem:\t       0 kB" not in self._read("status"):
+                for line in self._read("smaps_rollup").splitlines():
+                    if line.startswith(b"Pss_Shmem:"):
+                        return int(line.split()[1]) * 1024
+        return 0
+
+    def files_of_memory(self) -> Iterator[tuple[tuple[int, int], int]]:
+        """Yield each open file that is memory and has no name, and its bytes there."""
+        with suppress(OSError):
+            for fd in os.listdir(self._place("fd")):
+                place = self._place(f"fd/{fd}")
+                with suppress(OSError):
+                    if os.readlink(place).startswith("/memfd:"):
+                        status = os.stat(place)
+                        one = status.st_dev, status.st_ino
+                        yield one, status.st_blocks * 512  # stat(2)
+
+    def seen(self, path: str) -> str:
+        """Return where we find what it finds at an absolute path."""
+        return self._place(f"root{path}")
+
+    @property
     def children(self) -> list[int]:
         """Whom it started, or was given."""
         found: list[int] = []

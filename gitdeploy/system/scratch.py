@@ -6,9 +6,9 @@ from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 
-from gitdeploy.system import files
+from gitdeploy.system import files, flock
 
-__all__ = ["scratch_directory"]
+__all__ = ["held_scratch", "remove_leftovers", "scratch_directory"]
 
 
 @contextmanager
@@ -25,6 +25,39 @@ def scratch_directory(parent: Path) -> Iterator[Path]:
         yield directory
     finally:
         files.remove_tree(directory)
+
+
+@contextmanager
+def held_scratch(parent: Path) -> Iterator[Path]:
+    """Make a directory as `scratch_directory`; one that a crash leaves is known.
+
+    Args:
+        parent: A directory that has nothing else in it; it exists.
+
+    Changes: also what those left there that were killed: it is removed.
+    """
+    remove_leftovers(parent)
+    with flock.held(parent):  # nobody may take it for a leftover before it is held
+        directory = next(filter(_made, _names(parent)))
+        fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        flock.hold(fd)
+    try:
+        yield directory
+    finally:
+        try:
+            files.remove_tree(directory)
+        finally:
+            os.close(fd)
+
+
+def remove_leftovers(parent: Path) -> None:
+    """Remove what those left in a directory of `held_scratch` who were killed."""
+    if not parent.is_dir() or not any(parent.iterdir()):
+        return
+    with flock.held(parent):
+        for left in parent.iterdir():
+            if left.is_symlink() or not left.is_dir() or not flock.is_held(left):
+                files.remove(left)
 
 
 def _names(parent: Path) -> Iterator[Path]:

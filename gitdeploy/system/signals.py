@@ -5,7 +5,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-__all__ = ["asked_to_stop", "disturbable", "interrupt_on_termination", "undisturbed"]
+__all__ = [
+    "asked_to_stop",
+    "delayed",
+    "disturbable",
+    "interrupt_on_termination",
+    "undisturbed",
+]
 
 _ASKING: Final = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
 
@@ -30,6 +36,16 @@ def undisturbed() -> Iterator[None]:
         if not before >= _ASKING:
             while signal.sigtimedwait(_ASKING, 0):
                 pass
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def delayed() -> Iterator[None]:
+    """Keep requests to stop waiting until the body is done; then they are heard."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _ASKING)
+    try:
+        yield
+    finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from gitdeploy.config import Limits
+from gitdeploy.config.paths import OURS
 from gitdeploy.errors import ReleaseFailed
 from gitdeploy.manifest import Below, Folder
 from gitdeploy.system.terminal import human_bytes
@@ -75,6 +76,11 @@ def check_name(name: bytes, limit_bytes: int, *, is_link: bool = False) -> None:
     """Say nothing if a file or folder may have this name."""
     if name in (b"", b".", b"..") or b"/" in name or _is(_DOT_GIT, name):
         raise ReleaseFailed(f"{shown(name)} cannot be the name of a file")
+    if OURS.fullmatch(name.decode("utf-8", "surrogateescape")):
+        raise ReleaseFailed(
+            f"{shown(name)} cannot be deployed: gitdeploy itself makes files by such"
+            " names (.gitdeploy-…, ..….new)"
+        )
     if is_link and _is(_DOT_GITMODULES, name):
         raise ReleaseFailed(f"{shown(name)} cannot be a link")
     if len(name) > limit_bytes:

@@ -65,10 +65,18 @@ class Scene:
         """Return what a verb says as JSON."""
         return json.loads(self.gitdeploy(*words, "--json").stdout)
 
+    def findings(self, *words: str, app: str = "shop") -> list[dict[str, Any]]:
+        """Return what the doctor finds, notes apart, and has not mended."""
+        done = self.gitdeploy("doctor", app, "--json", *words, check=False)
+        assert done.returncode in (0, 4), done.stderr
+        found: list[dict[str, Any]] = json.loads(done.stdout)["findings"]
+        return [f for f in found if not f["fixed"] and f["severity"] == "trouble"]
+
     def server_toml(self, text: str, app: str = "shop") -> None:
         """Write what the server decides, besides that commands have to be confined."""
         place = self.path(f"{app}/server.toml")
         place.write_text(text if "[steps]" in text else REQUIRE + text)
+        place.chmod(0o600)
         self.machine.run("chown", "deploy:deploy", ROOT / f"{app}/server.toml")
 
     def reset(self) -> None:

@@ -32,6 +32,7 @@ class Server:
         toml = self.root / app / "server.toml"
         if not toml.exists():
             toml.write_text(f'[steps]\nconfine = "{confine}"\n')
+            toml.chmod(0o600)
         return done
 
     def gitdeploy(

@@ -109,11 +109,12 @@ class Pgp(NamedTuple):
     home: Path
     fingerprints: dict[str, str]
 
-    def signing(self, work: Work, name: str, *, at: str = "") -> None:
-        """Let a clone sign by a key from now on; at a time that is stated."""
+    def signing(self, work: Work, name: str, *, at: str = "", digest: str = "") -> None:
+        """Let a clone sign by a key from now on; at a time, by a digest, if stated."""
         gpg = self.home / "gpg"
         faked = f"--faked-system-time {at}!" if at else ""
-        gpg.write_text(f'#!/bin/sh\nexec gpg --homedir {self.home} {faked} "$@"\n')
+        by = f"--digest-algo {digest}" if digest else ""
+        gpg.write_text(f'#!/bin/sh\nexec gpg --homedir {self.home} {faked} {by} "$@"\n')
         gpg.chmod(0o755)
         work.git("config", "gpg.format", "openpgp")
         work.git("config", "gpg.program", str(gpg))

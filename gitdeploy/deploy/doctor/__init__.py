@@ -4,10 +4,11 @@ Looking changes nothing and takes no lock. What is mended is mended as `setup`,
 `repair` and `prune` would, with the lock held; the rest is left to a person.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from typing import Final, TypeAlias
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from gitdeploy.deploy.app import App
 from gitdeploy.deploy.doctor import (
@@ -15,6 +16,7 @@ from gitdeploy.deploy.doctor import (
     ledger,
     links,
     machine,
+    outward,
     people,
     releases,
     repository,
@@ -177,7 +179,12 @@ def _compared(before: list[Finding], after: list[Finding]) -> list[Examined]:
     left = {(finding.name, finding.what) for finding in after}
     found = {(one.name, one.what): one for one in before if one.fix}
     fixed = [Examined(one, fixed=True) for key, one in found.items() if key not in left]
-    return [*fixed, *map(Examined, after)]
+    return [*fixed, *(Examined(_tried(one, found)) for one in after)]
+
+
+def _tried(one: Finding, found: Container[tuple[str, str]]) -> Finding:
+    """Return what is left, without a way out that was just gone in vain."""
+    return replace(one, fix=None) if (one.name, one.what) in found else one
 
 
 _LOOKS: Final[tuple[Look, ...]] = (
@@ -186,6 +193,7 @@ _LOOKS: Final[tuple[Look, ...]] = (
     shared.findings,
     edited.findings,
     services.findings,
+    outward.findings,
     links.published_findings,
     releases.findings,
     releases.pruned_findings,

@@ -9,6 +9,7 @@ from gitdeploy.deploy.doctor.finding import NOBODY, Finding, seen_by
 from gitdeploy.deploy.flip import publish, wanted_links, wanted_refs
 from gitdeploy.deploy.maintenance import keep_page, lost_page
 from gitdeploy.deploy.report import Report
+from gitdeploy.modes import TARGET
 from gitdeploy.system import files
 
 __all__ = ["findings", "published_findings"]
@@ -72,7 +73,7 @@ def published_findings(app: App) -> Iterator[Finding]:
 def _show(app: App, _report: Report) -> None:
     """Show the ledger wherever nothing stands in a link's place."""
     target = app.public.target
-    files.make_directory(target)
+    files.make_directory(target, TARGET.made)
     keep_page(app)
     wanted = wanted_links(app)
     ours = {

@@ -22,17 +22,15 @@ _BY_OTHERS: Final = stat.S_IWGRP | stat.S_IWOTH
 
 def findings(app: App) -> Iterator[Finding]:
     """Yield what is wrong with access.toml, and with the keys of the server's user."""
-    rights = access_toml(app.layout.root)
     keys = Path(app.surroundings.home) / ".ssh" / "authorized_keys"
     yield from _broken(app)
-    for path in (rights, keys):
-        if path.exists() and path.stat().st_mode & _BY_OTHERS:
-            yield Finding(
-                "access-writable",
-                f"{path} can be written by others than its owner",
-                "every user of this machine may let anybody in",
-                f"chmod go-w {path}",
-            )
+    if keys.exists() and keys.stat().st_mode & _BY_OTHERS:
+        yield Finding(
+            "access-writable",
+            f"{keys} can be written by others than its owner",
+            "every user of this machine may let anybody in",
+            f"chmod go-w {keys}",
+        )
     yield from _useless(keys)
     with suppress(ConfigError):  # told already
         yield from _signers(app)

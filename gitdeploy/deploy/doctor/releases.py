@@ -13,6 +13,7 @@ from gitdeploy.deploy.report import Report
 from gitdeploy.model import CHAINS, ChainName, Entry, Release
 from gitdeploy.sharing import TRIALS
 from gitdeploy.system import flock
+from gitdeploy.system.disk import user_name
 
 __all__ = ["findings", "pruned_findings"]
 
@@ -41,12 +42,26 @@ def pruned_findings(app: App) -> Iterator[Finding]:
     if flock.is_held(app.layout.tidying):
         return
     for release in pruned_on_disk(app):
-        yield Finding(
-            "pruned-left",
-            f"release {release.number} was pruned, and parts of it are still there",
-            NOBODY,
-            fix=lambda app, _: remove_pruned(app),
-        )
+        what = f"release {release.number} was pruned, and parts of it are still there"
+        if mend := _not_ours(app, release):
+            yield Finding("pruned-left", what, NOBODY, mend)
+        else:
+            yield Finding("pruned-left", what, NOBODY, fix=_remove)
+
+
+def _remove(app: App, _report: Report) -> None:
+    remove_pruned(app)
+
+
+def _not_ours(app: App, release: Release) -> str:
+    """Return what makes a pruned release ours again; empty where we can remove it."""
+    if os.geteuid() == 0:
+        return ""
+    for path in (app.directory(release), app.layout.log(release.name)):
+        if os.path.lexists(path) and os.lstat(path).st_uid != os.geteuid():
+            us = user_name(os.geteuid())
+            return f"chown -R {us}: {shlex.quote(str(path))}"
+    return ""
 
 
 def _missing(app: App, release: Release, *, all_gone: bool) -> Finding:

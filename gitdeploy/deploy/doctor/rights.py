@@ -6,16 +6,22 @@ import shlex
 import stat
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Final
 
+from msgspec.structs import replace
+
 from gitdeploy.deploy.app import App
 from gitdeploy.deploy.doctor.finding import Finding
+from gitdeploy.deploy.permissions import Wrong, own_places, wrong
 from gitdeploy.deploy.report import Report
 from gitdeploy.layout import Layout
 from gitdeploy.model import CHAINS
+from gitdeploy.modes import in_home
 from gitdeploy.system import files
+from gitdeploy.system.disk import user_name
 
 __all__ = ["findings", "unreadable"]
 
@@ -36,28 +42,18 @@ def findings(app: App) -> Iterator[Finding]:
         if not os.path.lexists(path):
             yield _missing(path)
     owner = _usual_owner(layout)
-    for path in _own_places(layout):
-        yield from _own(path, owner)
-    yield from _strangers(layout.repository, owner)
+    yield from _owners(layout, owner)
     yield from _others_places(app, owner)
+    for one in wrong(layout, _target(app)):
+        if one.owner == owner or not one.path.is_relative_to(layout.home):
+            yield _loose(app, one)
     for path in _secrets(layout):
         yield from _secret(app, path)
 
 
-def _own_places(layout: Layout) -> list[Path]:
-    """Return what belongs to whoever deploys the app, where it is there."""
-    ledger = layout.ledger
-    places = [
-        *(layout.home, layout.releases, layout.shared, layout.logs, layout.empty),
-        *(ledger.with_name(f"{ledger.name}{end}") for end in ("", "-wal", "-shm")),
-        *(layout.lock, layout.repository),
-    ]
-    return [path for path in places if path.exists()]
-
-
 def _usual_owner(layout: Layout) -> int:
     """Return whose most of it is; one place with another owner is the odd one."""
-    owners = Counter(path.stat().st_uid for path in _own_places(layout))
+    owners = Counter(path.lstat().st_uid for path in own_places(layout))
     return owners.most_common(1)[0][0] if owners else os.geteuid()
 
 
@@ -70,23 +66,41 @@ def _missing(path: Path) -> Finding:
     )
 
 
-def _own(path: Path, owner: int) -> Iterator[Finding]:
-    status = path.stat()
-    if status.st_uid != owner:
-        yield _owner(path, f"{path} belongs to {_name(status.st_uid)}", owner)
-        return
-    wanted = stat.S_IRWXU if path.is_dir() else stat.S_IRUSR | stat.S_IWUSR
-    mode = stat.S_IMODE(status.st_mode)
-    if mode & wanted != wanted:
-        means = "whoever pushes: the next push is refused"
-        yield _mode(path, mode, mode | wanted, means)
-    elif mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
-        means = "everybody: every user of this machine can change what is deployed"
-        yield _mode(path, mode, mode & ~stat.S_IWOTH, means)
+def _owners(layout: Layout, owner: int) -> Iterator[Finding]:
+    """Yield what is somebody else's: what was made by root, say, who acted here."""
+    odd = [path for path in own_places(layout) if path.lstat().st_uid != owner]
+    odd = [path for path in odd if not _roots_own(layout, path)]
+    for path in odd:
+        yield _owner(path, f"{path} belongs to {user_name(path.lstat().st_uid)}", owner)
+    inner = {
+        "repository": (layout.repository, _parts(layout.repository)),
+        **{path.name: (path, _entries(path)) for path in _written_by_us(layout)},
+    }
+    for top, paths in inner.values():
+        if top.exists() and top not in odd:
+            yield from _strangers(top, paths, owner)
+
+
+def _roots_own(layout: Layout, path: Path) -> bool:
+    """Return whether root keeps to itself what the server decides about the app."""
+    status = path.lstat()
+    kept = status.st_uid == 0 and not status.st_mode & stat.S_IRWXO
+    return path == layout.server_toml and kept
+
+
+def _written_by_us(layout: Layout) -> tuple[Path, ...]:
+    """Return the directories that hold what we make, and what prune removes."""
+    made = (layout.releases, layout.logs, layout.manifests, layout.outputs)
+    return (*made, layout.queue, layout.reserve, layout.modules, layout.maintenance)
+
+
+def _entries(directory: Path) -> Iterator[str]:
+    with suppress(OSError), os.scandir(directory) as entries:
+        yield from (entry.path for entry in entries)
 
 
 def _owner(path: Path, said: str, owner: int) -> Finding:
-    user = _name(owner)
+    user = user_name(owner)
     return Finding(
         "wrong-owner",
         f"{said} instead of {user}",
@@ -95,25 +109,35 @@ def _owner(path: Path, said: str, owner: int) -> Finding:
     )
 
 
-def _mode(path: Path, mode: int, wanted: int, means: str) -> Finding:
-    ours = os.geteuid() in (0, path.stat().st_uid)
+def _loose(app: App, one: Wrong) -> Finding:
+    ours = os.geteuid() in (0, one.owner)
     return Finding(
         "wrong-mode",
-        f"{path} has mode {mode:04o} instead of {wanted:04o}",
-        means,
-        "" if ours else f"chmod {wanted:o} {shlex.quote(str(path))}",
-        fix=partial(_chmod, path=path, mode=wanted) if ours else None,
+        f"{one.path} has mode {one.mode:04o} instead of {one.wanted:04o}",
+        _means(app, one),
+        "" if ours else f"chmod {one.wanted:o} {shlex.quote(str(one.path))}",
+        fix=partial(_chmod, path=one.path, mode=one.wanted) if ours else None,
     )
 
 
-def _strangers(repository: Path, owner: int) -> Iterator[Finding]:
-    """Yield that parts of the repository are somebody else's: a git run by root."""
-    odd = [path for path in _parts(repository) if os.lstat(path).st_uid != owner]
-    if odd and repository.stat().st_uid == owner:
-        whose = _name(os.lstat(odd[0]).st_uid)
-        yield _owner(
-            repository, f"{len(odd)} places as {odd[0]} belong to {whose}", owner
-        )
+def _means(app: App, one: Wrong) -> str:
+    """Return whom it hurts that a place has this mode."""
+    too_much = one.mode & ~one.wanted
+    if one.wanted & ~one.mode & stat.S_IRWXU:
+        return "whoever pushes: the next push is refused"
+    if too_much & (stat.S_IWOTH | stat.S_IWGRP):
+        return "everybody: every user of this machine can change what is deployed"
+    if one.path in (app.layout.lock, app.layout.tidying):
+        return "whoever pushes: every user of this machine can hold it locked"
+    return f"every user of this machine can look into what is {app.name}'s alone"
+
+
+def _strangers(top: Path, paths: Iterator[str], owner: int) -> Iterator[Finding]:
+    """Yield that parts of a directory are somebody else's: a git run by root, say."""
+    odd = [path for path in paths if os.lstat(path).st_uid != owner]
+    if odd:
+        whose = user_name(os.lstat(odd[0]).st_uid)
+        yield _owner(top, f"{len(odd)} places as {odd[0]} belong to {whose}", owner)
 
 
 def _parts(repository: Path) -> Iterator[str]:
@@ -123,15 +147,14 @@ def _parts(repository: Path) -> Iterator[str]:
     with os.scandir(repository) as entries:
         yield from (entry.path for entry in entries)
     for top in ("refs", "logs", "objects"):
-        for directory, folders, names in os.walk(repository / top):
-            yield from (f"{directory}/{name}" for name in folders)
-            if top != "objects":
-                yield from (f"{directory}/{name}" for name in names)
+        for path in files.everything_below(repository / top):
+            if top != "objects" or path.is_dir():
+                yield str(path)
 
 
 def _others_places(app: App, owner: int) -> Iterator[Finding]:
     """Yield that root or target cannot be used; they may be anybody's."""
-    user = _name(owner)
+    user = user_name(owner)
     places = {app.layout.root: _READ_ENTER, _target(app): _ALL}
     for path, wanted in places.items():
         if path and path.is_dir() and not _may(owner, path, wanted):
@@ -175,21 +198,16 @@ def _secrets(layout: Layout) -> list[Path]:
 
 
 def _secret(app: App, path: Path) -> Iterator[Finding]:
-    mode = stat.S_IMODE(path.stat().st_mode)
+    status = path.stat()
+    mode = stat.S_IMODE(status.st_mode)
     if mode & stat.S_IRWXO:
+        found = _loose(app, Wrong(path, mode, mode & ~stat.S_IRWXO, status.st_uid))
         means = f"every user of this machine can read the secrets of {app.name}"
-        yield _mode(path, mode, mode & ~stat.S_IRWXO, means)
-
-
-def _name(uid: int) -> str:
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)
+        yield replace(found, means=means)
 
 
 def _make(_app: App, _report: Report, *, path: Path) -> None:
-    files.make_directory(path)
+    files.make_directory(path, in_home(path.name, is_directory=True).made)
 
 
 def _chmod(_app: App, _report: Report, *, path: Path, mode: int) -> None:

@@ -112,4 +112,4 @@ def _relink(
 
 
 def _make(_app: App, _report: Report, *, place: Path) -> None:
-    files.make_directory(place)
+    files.make_directory(place, files.FOR_ALL_TO_VISIT)

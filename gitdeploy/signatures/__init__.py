@@ -11,10 +11,21 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Final
 
-from msgspec import Struct
-
+from gitdeploy.signatures import pgp
+from gitdeploy.signatures.parts import (
+    DOES_NOT_FIT,
+    SHOWN,
+    Found,
+    Parts,
+    Signed,
+    Unsigned,
+    kind_of,
+    name_of,
+    of_commit,
+    of_text,
+)
 from gitdeploy.system import process
 from gitdeploy.system.git import Git
 from gitdeploy.system.surroundings import Surroundings
@@ -24,12 +35,7 @@ __all__ = ["Signatures", "Signed", "Unsigned"]
 
 _MOST_BYTES: Final = 2**20
 _TIMEOUT_S: Final = 60.0
-_SHOWN: Final = 60
 
-# As parse_signed_buffer of git's gpg-interface.c: the last of them begins it.
-_BEGINS: Final = re.compile(
-    rb"(?m)^-----BEGIN (SSH SIGNATURE|PGP SIGNATURE|PGP MESSAGE|SIGNED MESSAGE)-----"
-)
 _GOOD: Final = re.compile(
     r'Good "git" signature for (.*\S) with (\S+) key (SHA256:[A-Za-z0-9+/]{43})'
 )
@@ -41,52 +47,6 @@ _OF_NO_USE: Final = {
     "key is not yet valid": "which is not valid yet",
     "key is not permitted for use in signature namespace": "which is not for git",
 }
-_DOES_NOT_FIT: Final = "has a signature that does not fit what it signs"
-
-_PGP_NO: Final = {
-    "BADSIG": _DOES_NOT_FIT,
-    "EXPSIG": "is signed with the PGP key {}, by a signature that has expired",
-    "EXPKEYSIG": "is signed with the PGP key {}, which has expired",
-    "REVKEYSIG": "is signed with the PGP key {}, which was revoked",
-    "ERRSIG": "is signed with the PGP key {}, which is not in {keyring}",
-}
-"""By the word of gpg's status (GnuPG, doc/DETAILS)."""
-_FINGERPRINT: Final = re.compile(r"[0-9A-F]{40,64}")
-
-
-class Signed(Struct, frozen=True):
-    """A signature that holds, by a key that the server knows, and that is valid now."""
-
-    who: str
-    """The name that allowed_signers has; of a PGP key the e-mail address."""
-    key: str
-    """The key's fingerprint."""
-    tag: str = ""
-    """The name that a signed tag has within itself."""
-
-    @property
-    def words(self) -> str:
-        """Who, and by which key."""
-        return f"{self.who} {self.key}"
-
-
-class Unsigned(Struct, frozen=True):
-    """No signature that holds."""
-
-    why: str
-    """What is to be said of the object: "is not signed"."""
-    for_want_of_keys: bool = False
-    """Whether the server lacks what it verifies by; no other signature would help."""
-
-
-Found: TypeAlias = Signed | Unsigned
-
-
-class _Parts(Struct, frozen=True):
-    """An object taken apart as git does it."""
-
-    payload: bytes
-    signature: bytes
 
 
 class Signatures:
@@ -126,13 +86,17 @@ class Signatures:
             signed: Whom git says it is by.
             content: The certificate, with its signature behind it.
         """
-        parts = _of_text(content)
-        if not parts.signature.startswith(b"-----BEGIN SSH"):
-            return ""  # gpg tells what is valid now
+        parts = of_text(content)
+        kind = kind_of(parts)
+        if isinstance(kind, Unsigned):
+            return kind.why
+        if kind == "PGP":
+            found = self._by_pgp_now(parts)
+            return found.why if isinstance(found, Unsigned) else ""
         found = self._by_ssh_now(signed, parts)
         if isinstance(found, Unsigned):
             return found.why
-        return "" if found == signed else _DOES_NOT_FIT
+        return "" if found == signed else DOES_NOT_FIT
 
     def _ask(self, id_: str) -> Found:
         if not self._allowed.exists() and not self._keyring.is_dir():
@@ -142,21 +106,19 @@ class Signatures:
         if int(size_bytes) > _MOST_BYTES:
             return Unsigned(f"has more than {_MOST_BYTES // 1024} KiB")
         content = self._git("cat-file", kind, id_)
-        parts = _of_text(content) if kind == "tag" else _of_commit(content)
+        parts = of_text(content) if kind == "tag" else of_commit(content)
         found = self._by_kind(kind, id_, parts)
         if isinstance(found, Signed) and kind == "tag":
-            return Signed(found.who, found.key, _name_of(content))
+            return Signed(found.who, found.key, name_of(content))
         return found
 
-    def _by_kind(self, kind: str, id_: str, parts: _Parts) -> Found:
-        begins = _BEGINS.match(parts.signature)
-        if begins is None:
-            return Unsigned("is not signed")
-        if begins[1].startswith(b"SSH"):
-            return self._by_ssh(kind, id_, parts)
-        if begins[1].startswith(b"PGP"):
-            return self._by_pgp(kind, id_)
-        return Unsigned("is signed by X.509, which is not verified here")
+    def _by_kind(self, kind: str, id_: str, parts: Parts) -> Found:
+        by = kind_of(parts)
+        if isinstance(by, Unsigned):
+            return by
+        return (
+            self._by_pgp(kind, id_) if by == "PGP" else self._by_ssh(kind, id_, parts)
+        )
 
     def _missing(self) -> Unsigned:
         why = f"cannot be verified: {self._allowed} is missing"
@@ -164,7 +126,7 @@ class Signatures:
 
     # --- ssh ----------------------------------------------------------------------
 
-    def _by_ssh(self, kind: str, id_: str, parts: _Parts) -> Found:
+    def _by_ssh(self, kind: str, id_: str, parts: Parts) -> Found:
         if not self._allowed.exists():
             return self._missing()
         done = self._git.ended(
@@ -180,9 +142,9 @@ class Signatures:
         now = self._by_ssh_now(then, parts)
         if now == then or isinstance(now, Unsigned):
             return now
-        return Unsigned(_DOES_NOT_FIT)
+        return Unsigned(DOES_NOT_FIT)
 
-    def _by_ssh_now(self, signed: Signed, parts: _Parts) -> Found:
+    def _by_ssh_now(self, signed: Signed, parts: Parts) -> Found:
         """Return whether the same signature holds now, whatever the object's date."""
         with _as_file(parts.signature) as (descriptor, path):
             options = (
@@ -232,11 +194,11 @@ class Signatures:
                 if words.startswith(beginning):
                     return f"is signed with {key or 'a key'}, {means}"
         if any("incorrect signature" in line for line in said):
-            return _DOES_NOT_FIT
+            return DOES_NOT_FIT
         if key:
             return f"is signed with {key}, which {self._allowed.name} does not have"
         last = said[-1] if said else "nothing was said"
-        return f"has a signature that does not hold: {fit(printable(last), _SHOWN)}"
+        return f"has a signature that does not hold: {fit(printable(last), SHOWN)}"
 
     # --- PGP ----------------------------------------------------------------------
 
@@ -250,71 +212,23 @@ class Signatures:
             environment={"GNUPGHOME": str(self._keyring)},
             timeout_s=_TIMEOUT_S,
         )
-        said = done.stderr.decode("utf-8", "replace").splitlines()
-        status = [
-            line.removeprefix("[GNUPG:] ").split(" ", 2)
-            for line in said
-            if line.startswith("[GNUPG:] ")
-        ]
-        for word, *rest in status:
-            if word in _PGP_NO:
-                key = printable(rest[0]) if rest else "of nobody"
-                return Unsigned(_PGP_NO[word].format(key, keyring=self._keyring))
-        signed = _signed_by_pgp(status)
-        if signed and not done.code:
-            return signed
-        last = said[-1] if said else "nothing was said"
-        return Unsigned(f"cannot be verified: {fit(printable(last), _SHOWN)}")
+        return pgp.heard(done, self._keyring)
 
-
-def _signed_by_pgp(status: Sequence[Sequence[str]]) -> Signed | None:
-    """Return who signed, where gpg says it once and without a but."""
-    good = [words for words in status if words[0] == "GOODSIG"]
-    valid = [words for words in status if words[0] == "VALIDSIG"]
-    if not len(good) == len(valid) == 1:
-        return None
-    key = " ".join(valid[0][1:]).split(" ")[-1]  # the primary key's
-    if not _FINGERPRINT.fullmatch(key):
-        return None
-    from urllib.parse import unquote
-
-    name = unquote(" ".join(good[0][2:]))
-    address = re.search(r"<([^<>]+)>\s*\Z", name)
-    return Signed(printable(address[1] if address else name) or key, key)
-
-
-def _of_text(content: bytes) -> _Parts:
-    """Take a tag or a certificate apart: the signature stands behind what it signs."""
-    begins = [match.start() for match in _BEGINS.finditer(content)]
-    at = begins[-1] if begins else len(content)
-    return _Parts(content[:at], content[at:])
-
-
-def _of_commit(content: bytes) -> _Parts:
-    """Take a commit apart: the signature is a header, and what it signs the rest.
-
-    Source: parse_signed_commit of git's commit.c.
-    """
-    headers, gap, message = content.partition(b"\n\n")
-    kept: list[bytes] = []
-    signature: list[bytes] = []
-    name = b""
-    for line in headers.split(b"\n"):
-        if not line.startswith(b" "):
-            name = line.partition(b" ")[0]
-        if name == b"gpgsig":
-            signature.append(line.removeprefix(b"gpgsig").removeprefix(b" ") + b"\n")
-        elif name != b"gpgsig-sha256":
-            kept.append(line)
-    return _Parts(b"\n".join(kept) + gap + message, b"".join(signature))
-
-
-def _name_of(tag: bytes) -> str:
-    """Return the name that a tag has within itself; empty where it has none."""
-    for line in tag.partition(b"\n\n")[0].split(b"\n"):
-        if line.startswith(b"tag "):
-            return line.removeprefix(b"tag ").decode("utf-8", "surrogateescape")
-    return ""
+    def _by_pgp_now(self, parts: Parts) -> Found:
+        """Return what gpg says of a certificate, of which git tells too little."""
+        if not self._keyring.is_dir():
+            return Unsigned(f"is signed by PGP, and there is no {self._keyring}")
+        home = {"GNUPGHOME": str(self._keyring), "LC_ALL": "C"}
+        with _as_file(parts.signature) as (descriptor, path):
+            words = ["--batch", "--status-fd=1", "--keyid-format=long", "--verify"]
+            done = process.ended(
+                [self._surroundings.program("gpg"), *words, path, "-"],
+                env=self._surroundings.environment().also(home),
+                stdin=parts.payload,
+                keeps=[descriptor],
+                timeout_s=_TIMEOUT_S,
+            )
+        return pgp.heard(done, self._keyring)
 
 
 @contextmanager
