@@ -6,9 +6,9 @@ from typing import Final
 
 from msgspec import Struct
 
-from gitdeploy.config.access import Access, Action, Grant, PersonName
+from gitdeploy.config.access import Access, Action, Grant
 
-__all__ = ["EVERYTHING", "Answer", "Rights", "answer", "rights_of"]
+__all__ = ["EVERYTHING", "Answer", "Rights", "answer", "refs_of", "rights_of"]
 
 
 class Answer(Struct, frozen=True):
@@ -27,6 +27,8 @@ class Rights(Struct, frozen=True):
     """What was granted to them, each with where it stands."""
     everything: bool = False
     """Whether nothing is asked: the server's own user, who owns all of it."""
+    turned_away: str = ""
+    """Why their key lets them in no more, whatever was granted; empty: it does."""
 
     def allow(self, action: Action, ref: str | None = None) -> bool:
         """Return whether they may do it; by a push of `ref`, where one is named."""
@@ -40,20 +42,23 @@ class Rights(Struct, frozen=True):
     @property
     def letting_in(self) -> bool:
         """Whether they may see the app at all: any right holds the one to read."""
-        return self.everything or bool(self.grants)
+        return self.everything or bool(self.grants and not self.turned_away)
 
 
 EVERYTHING: Final = Rights("", everything=True)
 """What the server's own user may do."""
 
 
-def rights_of(person: str, app: str, files: Sequence[tuple[str, Access]]) -> Rights:
+def rights_of(
+    person: str, app: str, files: Sequence[tuple[str, Access]], made: str = ""
+) -> Rights:
     """Return what a person may do with an app; with none of the grants: nothing.
 
     Args:
         person: As their keys call them.
         app: The app's name.
         files: What was granted, each with what its file is called.
+        made: When the app was made, ISO 8601, UTC; empty where nobody knows.
     """
     found = [
         (f"{where}, grant {number}", grant)
@@ -61,7 +66,7 @@ def rights_of(person: str, app: str, files: Sequence[tuple[str, Access]]) -> Rig
         for number, grant in enumerate(access.grant, 1)
         if grant.may  # one of nothing would let in to read
         and _reaches(access, grant, person)
-        and any(fnmatchcase(app, pattern) for pattern in grant.apps)
+        and grant.is_for(app, made)
     ]
     return Rights(person, tuple(found))
 
@@ -72,10 +77,13 @@ def answer(rights: Rights, action: Action, ref: str | None = None) -> Answer:
     Args:
         rights: What was granted to them for one app.
         action: What they want to do.
-        ref: The full name of the ref that a push would move; None for a verb.
+        ref: The full name of the ref that a push would move, or that what a verb
+            moves came from, empty where nobody knows; None where it is about none.
     """
     if rights.everything:
         return Answer(allowed=True, why="the server's own user may do everything")
+    if rights.turned_away:
+        return Answer(allowed=False, why=rights.turned_away)
     for where, grant in rights.grants:
         if _holds(grant, action) and (ref is None or _covers(grant, ref)):
             return Answer(allowed=True, why=f"by {where}")
@@ -84,6 +92,16 @@ def answer(rights: Rights, action: Action, ref: str | None = None) -> Answer:
     beyond = _beyond(rights, action)
     why = f"only for {beyond}" if beyond else f"has: {rights.words}"
     return Answer(allowed=False, why=f"{rights.person} lacks {action} ({why})")
+
+
+def refs_of(rights: Rights, action: Action) -> list[str]:
+    """Return the patterns of refs for which somebody may do something."""
+    if rights.everything:
+        return ["*"]
+    if rights.turned_away:
+        return []
+    grants = [grant for _, grant in rights.grants if _holds(grant, action)]
+    return [pattern for grant in grants for pattern in grant.refs]
 
 
 def _beyond(rights: Rights, action: Action) -> str:
@@ -117,8 +135,6 @@ def _names(ref: str) -> Iterator[str]:
 
 def _reaches(access: Access, grant: Grant, person: str) -> bool:
     return any(
-        person in access.groups.get(PersonName(name[1:]), ())
-        if name.startswith("@")
-        else name == person
+        person in access.members(name[1:]) if name.startswith("@") else name == person
         for name in grant.to
     )

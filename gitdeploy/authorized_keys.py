@@ -1,10 +1,10 @@
 """The file by which sshd knows keys: the lines of it that are ours.
 
+A line is ours by the command that it forces, whatever options stand in front of it.
 Lines that others wrote stay as they are, byte for byte. What a key is, ssh-keygen says.
 """
 
 import base64
-import hashlib
 import os
 import re
 import shlex
@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import Final, Self
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from gitdeploy.errors import SystemFailed, UsageError
+from gitdeploy.key_lines import FORCED, lines, taken_apart
 from gitdeploy.system import files, flock, process
 from gitdeploy.system.programs import program
 from gitdeploy.system.surroundings import BARE
@@ -28,22 +30,18 @@ __all__ = [
     "is_weak",
     "key_of",
     "keys_in",
+    "opens",
     "text_of",
     "with_key",
     "without",
     "write",
 ]
 
-_MODULE: Final = "gitdeploy.forced_command"
 _PRIVATE: Final = 0o600
 _PRIVATE_DIRECTORY: Final = 0o700
 _FEWEST_BITS: Final = {"RSA": 2048}
 _KINDS: Final = ("ED25519", "ED25519-SK", "ECDSA", "ECDSA-SK", "RSA")
 _TOLD: Final = re.compile(r"(\d+) (SHA256:\S+) .*\(([A-Z0-9-]+)\)")
-_OURS: Final = re.compile(
-    r'restrict(?:,expiry-time="(?P<expires>\d{14}Z)")?'
-    r',command="(?P<command>(?:[^"\\]|\\.)*)" (?P<key>\S+ \S+)(?: (?P<comment>.*))?'
-)
 _KEYGEN_S: Final = 10.0
 MOST_BYTES: Final = 64 * 1024
 """Of a .pub file; a key is far shorter."""
@@ -62,17 +60,26 @@ class Key(Struct, frozen=True):
     """ISO 8601, UTC; None: it does not."""
     python: str = ""
     """What its line starts; empty before it has one."""
+    root: str = ""
+    """Whose apps it lets in to; empty where its line does not say."""
+    more: str = ""
+    """Options that people put into its line, as they stand: `from="10.0.0.0/8"`."""
+    restricted: bool = True
+    """Whether its line forbids forwarding and terminals, by `restrict`."""
 
     @property
     def kind(self) -> str:
         """Its type, as sshd names it: `ssh-ed25519`."""
         return self.text.partition(" ")[0]
 
-    def with_expiry(self, expires: str | None) -> Self:
+    def until(self, expires: str | None) -> Self:
         """Return the same key, until another time."""
-        return type(self)(
-            self.person, self.text, self.fingerprint, self.comment, expires
-        )
+        return replace(self, expires=expires)
+
+
+def opens(key: Key, root: Path) -> bool:
+    """Return whether a key lets in to the apps of a root; one that names none, does."""
+    return not key.root or os.path.realpath(key.root) == os.path.realpath(root)
 
 
 def key_of(person: str, data: bytes, *, where: str, path: str) -> Key:
@@ -99,7 +106,9 @@ def key_of(person: str, data: bytes, *, where: str, path: str) -> Key:
     if weakness:
         raise UsageError(f"{where}: {weakness}", hint="ssh-keygen -t ed25519")
     comment = printable(words[2].strip()) if len(words) > 2 else ""  # noqa: PLR2004 - and a comment
-    return Key(person, " ".join(words[:2]), _fingerprint(words[1]), comment)
+    text = " ".join(words[:2])
+    fingerprint = _fingerprint(words[1])
+    return Key(person=person, text=text, fingerprint=fingerprint, comment=comment)
 
 
 def is_weak(text: str, *, path: str) -> str:
@@ -121,38 +130,64 @@ def is_weak(text: str, *, path: str) -> str:
 
 def keys_in(text: str) -> list[Key]:
     """Return the keys of authorized_keys that are ours, in their order."""
-    return [key for line in _lines(text) if (key := _read(line))]
+    return [key for line in lines(text) if (key := _read(line))]
 
 
-def with_key(text: str, key: Key, *, python: str, root: Path) -> str:
+def with_key(
+    text: str, key: Key, *, python: str, root: Path, path: Path | None = None
+) -> str:
     """Return authorized_keys with a key, in place of a line that has the same one.
 
+    Options that people put into that line stay.
+
+    Args:
+        text: All of the file.
+        key: What is let in.
+        python: What starts us.
+        root: Where the apps are.
+        path: The file itself, so that each command of the key is looked up in it.
+
     Raises:
-        UsageError: The key is somebody else's, or stands in a line that is not ours:
-            sshd takes the first that fits, and ours would mean nothing.
+        UsageError: The key is somebody else's, lets in to another root, or stands in a
+            line that is not ours: sshd takes the first that fits.
     """
-    for line in _lines(text):
+    for line in lines(text):
         if key.text.partition(" ")[2] in line.split():
             mine = _read(line)
-            if mine is None:
-                raise UsageError(
-                    "this key stands in a line that gitdeploy did not write: it opens"
-                    " a shell",
-                    hint="take that line out of authorized_keys first",
-                )
-            if mine.person != key.person:
-                raise UsageError(f"this key is {mine.person}'s already")
+            _refuse_another(mine, key, root)
+            key = replace(key, more=mine.more if mine else "")
     kept = without(text, {key.fingerprint})
     end = "" if not kept or kept.endswith("\n") else "\n"
-    return f"{kept}{end}{_line(key, python, root)}\n"
+    return f"{kept}{end}{_line(key, python, root, path)}\n"
 
 
-def without(text: str, fingerprints: set[str]) -> str:
-    """Return authorized_keys without some of our keys."""
+def _refuse_another(mine: Key | None, key: Key, root: Path) -> None:
+    """Refuse to take a line over that lets somebody else in, or to something else."""
+    if mine is None:
+        raise UsageError(
+            "this key stands in a line that gitdeploy did not write: it opens a shell",
+            hint="take that line out of authorized_keys first",
+        )
+    if not opens(mine, root):
+        words = ("gitdeploy", "key", "remove", mine.person, mine.fingerprint)
+        raise UsageError(
+            f"this key lets {mine.person} in to {mine.root}; one key opens one root",
+            hint=shlex.join([*words, "--root", mine.root]),
+        )
+    if mine.person != key.person:
+        raise UsageError(f"this key is {mine.person}'s already")
+
+
+def without(text: str, fingerprints: set[str], root: Path | None = None) -> str:
+    """Return authorized_keys without some of our keys; None: of whatever root."""
     return "".join(
         line
-        for line in _lines(text)
-        if not ((key := _read(line)) and key.fingerprint in fingerprints)
+        for line in lines(text)
+        if not (
+            (key := _read(line))
+            and key.fingerprint in fingerprints
+            and (root is None or opens(key, root))
+        )
     )
 
 
@@ -191,44 +226,41 @@ def write(path: Path, text: str) -> None:
     files.write_whole(path, text.encode("utf-8", "surrogateescape"), _PRIVATE)
 
 
-def _lines(text: str) -> list[str]:
-    """Return the lines with their ends, as sshd has them: a newline alone ends one."""
-    return re.findall(r"[^\n]*\n|[^\n]+", text)
-
-
-def _line(key: Key, python: str, root: Path) -> str:
+def _line(key: Key, python: str, root: Path, path: Path | None) -> str:
     argv: Sequence[str] = (
         python,
         "-I",
         "-m",
-        _MODULE,
+        FORCED,
         f"--root={root}",
+        *([f"--authorized-keys={path}"] if path else []),
         f"--key={key.fingerprint}",
         key.person,
     )
     # Within the quotes of an option only the quote is escaped (sshd(8)).
     command = shlex.join(argv).replace('"', '\\"')
-    until = _as_sshd_has_it(key.expires)
-    return f'restrict{until},command="{command}" {key.text} {key.comment}'.rstrip()
+    more = f",{key.more}" if key.more else ""
+    options = f'restrict{_as_sshd_has_it(key.expires)}{more},command="{command}"'
+    return f"{options} {key.text} {key.comment}".rstrip()
 
 
 def _read(line: str) -> Key | None:
-    """Return the key of a line that we wrote; None for any other line."""
-    found = _OURS.fullmatch(line.rstrip("\n"))
-    if found is None:
+    """Return the key of a line that forces our command; None for any other line."""
+    words = taken_apart(line)
+    if words is None or not _is_key(words.kind, words.encoded):
         return None
-    try:
-        argv = shlex.split(found["command"].replace('\\"', '"'))
-    except ValueError:
-        return None
-    text = found["key"]
-    kind, _, encoded = text.partition(" ")
-    if _MODULE not in argv or not _is_key(kind, encoded):
-        return None
-    fingerprint = _fingerprint(encoded)
-    expires = _as_people_have_it(found["expires"])
-    comment = found["comment"] or ""
-    return Key(argv[-1], text, fingerprint, comment, expires, argv[0])
+    names = [name for name, _ in words.options]
+    return Key(
+        person=words.argv[-1],
+        text=f"{words.kind} {words.encoded}",
+        fingerprint=_fingerprint(words.encoded),
+        comment=words.comment,
+        expires=words.expires,
+        python=words.argv[0],
+        root=words.argument("--root="),
+        more=words.more,
+        restricted="restrict" in names,
+    )
 
 
 def _is_key(kind: str, encoded: str) -> bool:
@@ -241,15 +273,11 @@ def _is_key(kind: str, encoded: str) -> bool:
 
 
 def _fingerprint(encoded: str) -> str:
+    import hashlib  # not for a look into the file: OpenSSL is dear
+
     digest = hashlib.sha256(base64.b64decode(encoded)).digest()
     return f"SHA256:{base64.b64encode(digest).decode().rstrip('=')}"
 
 
 def _as_sshd_has_it(expires: str | None) -> str:
     return f',expiry-time="{re.sub("[-:T]", "", expires)}"' if expires else ""
-
-
-def _as_people_have_it(text: str | None) -> str | None:
-    if text is None:
-        return None
-    return f"{text[:4]}-{text[4:6]}-{text[6:8]}T{text[8:10]}:{text[10:12]}:{text[12:]}"

@@ -3,7 +3,10 @@
 One person, known by the key, is let do what they may: push to or fetch from an app, or
 run one of gitdeploy's verbs on it. Nothing else is ever started, and no shell is.
 
-    command="PYTHON -I -m gitdeploy.forced_command --root=ROOT --key=SHA256:… NAME"
+    command="PYTHON -I -m gitdeploy.forced_command --root=ROOT
+      --authorized-keys=FILE --key=SHA256:… NAME"
+
+The file is the one that the line stands in: each command looks the key up in it.
 """
 
 import os
@@ -13,14 +16,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, NoReturn
 
-from gitdeploy.access import Rights
+from msgspec import Struct
+
+from gitdeploy.access import Rights, refs_of
 from gitdeploy.config.access import Action
+from gitdeploy.deploy.allowed import check_chain
 from gitdeploy.deploy.app import App, set_up_apps
-from gitdeploy.deploy.facts import closed
+from gitdeploy.deploy.keys import expires_s, keys_file
 from gitdeploy.door import guarded, surroundings
 from gitdeploy.errors import AccessDenied, UsageError
-from gitdeploy.layout import keyring
-from gitdeploy.model import ChainName
+from gitdeploy.hooks.permit import as_of, is_simple, written
+from gitdeploy.layout import access_toml, keyring
 from gitdeploy.ssh_command import GitAsked, No, VerbAsked, not_seen, read
 from gitdeploy.system import process
 from gitdeploy.system.owner import become_owner
@@ -31,7 +37,22 @@ __all__ = ["main"]
 _PUSH: Final[tuple[Action, ...]] = ("stage", "release", "rollback", "preview")
 _MOVING: Final = ("release", "rollback", "rollforward", "redeploy")
 _PROTOCOL: Final = re.compile(r"version=[0-9]")
-_WORDS: Final = re.compile(r"--root=(/.*)|--key=(SHA256:[A-Za-z0-9+/]{43})|([^-].*)")
+_WORDS: Final = re.compile(
+    r"--root=(?P<root>/.*)|--key=(?P<key>SHA256:[A-Za-z0-9+/]{43})"
+    r"|--authorized-keys=(?P<file>/.*)|(?P<name>[^-].*)"
+)
+
+
+class _Person(Struct, frozen=True):
+    """Who somebody is, as the line of their key has it."""
+
+    root: Path
+    """Where the apps are."""
+    key: str
+    """Its fingerprint."""
+    name: str
+    file: str
+    """The file that the line stands in; empty where it does not say."""
 
 
 def main() -> int:
@@ -40,32 +61,44 @@ def main() -> int:
 
 
 def _serve(words: Sequence[str], environ: Mapping[str, str]) -> int:
-    root, key, name = _who(words)
+    who = _who(words)
+    root, name = who.root, who.name
     become_owner(root, os.environ)
     asked = read(environ.get("SSH_ORIGINAL_COMMAND", ""), set_up_apps(root))
     if isinstance(asked, No):
         raise AccessDenied(f"{name}: {asked.reason}", hint=asked.hint)
-    with App.open(root, asked.app, surroundings(environ), name, key) as app:
+    us = {
+        "GITDEPLOY_USER": name,
+        "GITDEPLOY_KEY": who.key,
+        "GITDEPLOY_KEYS": who.file,
+    }
+    around = surroundings({**environ, **us})
+    with App.open(root, asked.app, around, name, who.key) as app:
         _check(app, asked)
-    us = {"GITDEPLOY_USER": name, "GITDEPLOY_KEY": key}
-    if isinstance(asked, GitAsked):
-        _become_git(app, asked, us, environ)
+        if isinstance(asked, GitAsked):
+            us["GITDEPLOY_PERMIT"] = _permit(app)
+            _become_git(app, asked, us, environ)
     os.environ.update(us)
     return _run(asked, root)
 
 
-def _who(words: Sequence[str]) -> tuple[Path, str, str]:
-    """Return where the apps are, the key's fingerprint, and whose key it is."""
-    found = [_WORDS.fullmatch(word) for word in words]
-    roots = [one[1] for one in found if one and one[1]]
-    keys = [one[2] for one in found if one and one[2]]
-    names = [one[3] for one in found if one and one[3]]
-    if not all(found) or not len(roots) == len(keys) == len(names) == 1:
+def _who(words: Sequence[str]) -> _Person:
+    """Return who the line of authorized_keys says that it is."""
+    found: dict[str, str] = {}
+    for word in words:
+        match = _WORDS.fullmatch(word)
+        if match is None or match.lastgroup is None or match.lastgroup in found:
+            found.clear()
+            break
+        found[match.lastgroup] = match[match.lastgroup]
+    if not {"root", "key", "name"} <= found.keys():
         raise UsageError(
             "authorized_keys: should run this with --root=DIR --key=SHA256:… NAME",
             hint="gitdeploy key add NAME FILE",
         )
-    return Path(roots[0]), keys[0], names[0]
+    return _Person(
+        Path(found["root"]), found["key"], found["name"], found.get("file", "")
+    )
 
 
 def _check(app: App, asked: GitAsked | VerbAsked) -> None:
@@ -78,22 +111,16 @@ def _check(app: App, asked: GitAsked | VerbAsked) -> None:
         ConfigError: access.toml or server.toml is broken: nobody is let in.
     """
     rights = app.rights
+    if rights.turned_away:
+        raise AccessDenied(rights.turned_away)
     if not rights.letting_in:
         raise AccessDenied(f"{app.by}: {not_seen(app.name)}")
     if isinstance(asked, VerbAsked):
         _need(rights, asked.needs, f"run {asked.verb} on {app.name}")
-        if asked.verb in _MOVING and not rights.allow("override"):
-            _stop_while_held(app, asked.chain)
+        if asked.verb in _MOVING:
+            check_chain(app, asked.chain)
     elif asked.program == "receive-pack":
         _need(rights, _PUSH, f"push to {app.name}")
-
-
-def _stop_while_held(app: App, chain: ChainName) -> None:
-    """Let locks and windows hold the verbs as they hold pushes."""
-    freeze = app.ledger.freeze
-    why = freeze.words if freeze and freeze.holds(chain) else closed(app, chain)
-    if why:
-        raise AccessDenied(why)
 
 
 def _need(rights: Rights, actions: tuple[Action, ...], what: str) -> None:
@@ -102,6 +129,25 @@ def _need(rights: Rights, actions: tuple[Action, ...], what: str) -> None:
             f"{rights.person} may not {what}: that takes {' or '.join(actions)},"
             f" granted is {rights.words}"
         )
+
+
+def _permit(app: App) -> str:
+    """Return what pre-receive may let through without reading all of this again.
+
+    Nothing, where there is no gate: what may be pushed is noted then, too.
+    """
+    if app.ledger.setting("gate") == "no":
+        return ""
+    places = (access_toml(app.layout.root), app.layout.server_toml, keys_file(app))
+    files = {str(path): as_of(str(path)) for path in places}
+    app.look_again()  # what is read from here on is not older than that
+    actions: tuple[Action, ...] = ("stage", "release")
+    may = {
+        action: [one for one in refs_of(app.rights, action) if is_simple(one)]
+        for action in actions
+    }
+    refs = app.server.limits.refs
+    return written(may, files, expires_s=expires_s(app), refs=refs)
 
 
 def _become_git(

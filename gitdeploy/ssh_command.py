@@ -21,6 +21,7 @@ __all__ = [
     "No",
     "Verb",
     "VerbAsked",
+    "needs_on",
     "not_seen",
     "read",
 ]
@@ -80,6 +81,13 @@ VERBS: Final[Mapping[str, Verb]] = {
 
 _ENV_ACTIONS: Final = ("set", "unset", "list")
 _ON_DEV: Final[Mapping[str, tuple[Action, ...]]] = {"redeploy": ("stage",)}
+
+
+def needs_on(verb: str, chain: ChainName) -> tuple[Action, ...]:
+    """Return the rights of which a verb takes one on a chain; `admin`, not over ssh."""
+    if chain == "dev" and verb in _ON_DEV:
+        return _ON_DEV[verb]
+    return VERBS[verb].needs if verb in VERBS else ("admin",)
 
 
 class GitAsked(Struct, frozen=True):
@@ -172,8 +180,8 @@ def _verb(name: str, words: list[str], apps: Collection[str]) -> Asked:
     if no := _objection(name, verb, rest):
         return no
     on_dev = verb.on_chain and rest[:1] == ["dev"]
-    needs = _ON_DEV.get(name, verb.needs) if on_dev else verb.needs
-    return VerbAsked(name, app, tuple(words), needs, "dev" if on_dev else "prod")
+    chain: ChainName = "dev" if on_dev else "prod"
+    return VerbAsked(name, app, tuple(words), needs_on(name, chain), chain)
 
 
 def _objection(name: str, verb: Verb, rest: list[str]) -> No | None:

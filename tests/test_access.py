@@ -2,8 +2,8 @@
 
 import pytest
 
-from gitdeploy.access import EVERYTHING, answer, rights_of
-from gitdeploy.config.access import parse_access
+from gitdeploy.access import EVERYTHING, Answer, Rights, answer, rights_of
+from gitdeploy.config.access import Access, Grant, parse_access
 from gitdeploy.errors import ConfigError
 
 GRANTED = b"""
@@ -89,7 +89,69 @@ def test_a_grant_of_nothing_lets_nobody_in():
     assert not answer(ada, "read").allowed
 
 
+NESTED = b"""
+[groups]
+ops = ["dev", "zoe"]
+dev = ["ada"]
+zoe = ["zoe"]
+
+[[grant]]
+to = ["@ops"]
+may = ["stage"]
+
+[[grant]]
+to = ["@zoe"]
+may = ["env"]
+"""
+
+
+@pytest.mark.parametrize(
+    ("person", "action", "allowed"),
+    [
+        ("dev", "stage", False),
+        ("ada", "stage", False),
+        ("zoe", "stage", False),
+        ("zoe", "env", True),
+    ],
+)
+def test_a_group_in_a_group_is_no_person(person, action, allowed):
+    """Neither a person of its name, nor its members; a group may have a member's."""
+    access = parse_access(NESTED, where="access.toml")
+    rights = rights_of(person, "shop", [("access.toml", access)])
+    assert answer(rights, action).allowed is allowed
+    assert access.nested == [("ops", "dev"), ("ops", "zoe")]
+
+
+def test_who_is_turned_away_has_no_right_whatever_was_granted():
+    rights = Rights("ada", rights_of("root", "x", FILES).grants, turned_away="too late")
+    assert not rights.letting_in
+    assert answer(rights, "read") == Answer(allowed=False, why="too late")
+
+
+@pytest.mark.parametrize(
+    ("apps", "since", "allowed"),
+    [
+        (("shop",), None, True),
+        (("shop",), "2026-01-01T00:00:00Z", False),
+        (("shop",), "2026-01-02T00:00:00Z", True),
+        (("sh*",), "2026-01-01T00:00:00Z", True),
+        (("shop", "*"), "2026-01-01T00:00:00Z", True),
+    ],
+)
+def test_a_grant_by_name_is_for_the_app_that_was_there_then(apps, since, allowed):
+    one = Grant(to=("ada",), may=("stage",), apps=apps, since=since)
+    made = "2026-01-01T12:00:00Z"
+    rights = rights_of("ada", "shop", [("x", Access(grant=(one,)))], made)
+    assert rights.letting_in is allowed
+
+
+FILES = [("access.toml", parse_access(GRANTED, where="access.toml"))]
+
 BROKEN = {
+    "a moment that is none": (
+        b'[[grant]]\nto = ["x"]\nmay = ["read"]\nsince = "yesterday"',
+        'grant[0].since: should be a moment "2026-12-24T18:00:00Z"',
+    ),
     "a group that does not exist": (
         b'[[grant]]\nto = ["@x"]\nmay = ["read"]',
         "grant[0].to[0]: should be a group of [groups] (none), got @x",

@@ -1,5 +1,7 @@
 """`gitdeploy access`: rights given, taken, listed and explained."""
 
+import shutil
+
 import pytest
 
 
@@ -8,6 +10,8 @@ def test_what_is_granted_is_listed_explained_and_taken_again(server):
     server.gitdeploy("access", "grant", "ada", "stage", "read", "--app", "shop")
     server.gitdeploy("access", "grant", "ada", "release", "--app", "shop")
     listed = server.json("access", "list")
+    (since,) = [grant.pop("since") for grant in listed["grants"]]
+    assert since.startswith("20")
     assert listed["grants"] == [
         {
             "to": ["ada"],
@@ -32,6 +36,42 @@ def test_what_is_granted_is_listed_explained_and_taken_again(server):
     )
     server.gitdeploy("access", "revoke", "ada", "--app", "shop")
     assert server.json("access", "list")["grants"] == []
+
+
+def test_an_app_that_is_made_anew_inherits_nothing_that_named_it(server):
+    """By the same second as well; what is granted for a pattern is for any app."""
+    server.setup("shop")
+    server.gitdeploy("access", "grant", "ada", "stage", "--app", "shop")
+    server.gitdeploy("access", "grant", "ben", "stage", "--app", "sh*")
+    for path in ("shop", "shop.git"):
+        shutil.rmtree(server.root / path)
+    for link in server.target.iterdir():
+        link.unlink()
+    said = server.setup("shop").stdout
+    assert "ada had rights to an earlier shop, and have none to this" in said
+    assert _may(server, "ada") == 1
+    assert _may(server, "ben") == 0
+    server.gitdeploy("access", "grant", "ada", "stage", "--app", "shop")
+    assert _may(server, "ada") == 0
+    assert server.setup("shop").stdout.count("ada") == 0
+    grants = server.json("access", "list")["grants"]
+    assert [grant["to"] for grant in grants] == [["ben"], ["ada"]]
+
+
+def test_a_grant_that_people_wrote_for_a_new_app_is_told_at_setup(server):
+    """It says nothing of when: it may have been written for this very app."""
+    server.root.mkdir(exist_ok=True)
+    file = server.root / "access.toml"
+    file.write_text("[[grant]]\nto = ['ada']\nmay = ['stage']\napps = ['shop']\n")
+    assert (
+        "ada have rights to shop; it does not say since" in server.setup("shop").stdout
+    )
+    assert _may(server, "ada") == 0
+
+
+def _may(server, person):
+    words = ("access", "check", person, "shop", "stage")
+    return server.gitdeploy(*words, check=False).returncode
 
 
 def test_a_ref_is_explained_by_what_it_deploys(server):

@@ -91,7 +91,8 @@ def test_status_says_that_a_ref_moved_unseen(shop, work):
     shown = shop.gitdeploy("status", "shop").stdout
     assert "moved to" in shown
     assert "gitdeploy repair shop" in shown
-    assert "main" in shop.gitdeploy("repair", "shop").stdout
+    assert "--deploy main" in shop.gitdeploy("repair", "shop").stdout
+    shop.gitdeploy("repair", "shop", "--deploy", "main")
     assert shop.status()["pending"] is False
     assert shop.status()["chains"]["dev"][0]["number"] == 1
 

@@ -296,7 +296,10 @@ def test_a_ref_that_moved_without_a_deployment_is_told_and_deployed_by_repair(
     assert "moved unseen main" in said
     assert "gitdeploy repair shop" in said
     assert (shown(server) / "index.html").read_text() == "one"
-    server.gitdeploy("repair", "shop")
+    named = server.gitdeploy("repair", "shop").stdout
+    assert "gitdeploy repair shop --deploy main" in named
+    assert (shown(server) / "index.html").read_text() == "one"
+    server.gitdeploy("repair", "shop", "--deploy", "main")
     assert (shown(server) / "index.html").read_text() == "two"
     all_is_well_after(ada)
 

@@ -285,11 +285,6 @@ FIXED: dict[str, tuple[str, Plant, str]] = {
         ),
         "nobody: the next push marks it as failed",
     ),
-    "a ref that moved unseen": (
-        "ref-moved-unseen",
-        move_ref,
-        "who waits for main to be deployed",
-    ),
 }
 
 
@@ -312,9 +307,18 @@ def test_what_can_be_mended_without_guessing_is(shop: Shop, case: str) -> None:
     assert shop.findings() == []
     if name.startswith("link-"):
         assert shop.server.links() == before
-    if case == "a ref that moved unseen":
-        shop.work.git("reset", "--quiet", "--hard", "HEAD~1")
     shop.push_goes_on()
+
+
+def test_a_ref_that_moved_unseen_waits_for_somebody_who_names_it(shop: Shop) -> None:
+    """Nobody knows who moved it, and whether they may."""
+    move_ref(shop)
+    (finding,) = shop.findings("--fix")
+    assert finding["name"] == "ref-moved-unseen"
+    assert "who waits for main to be deployed" in finding["means"]
+    assert finding["mend"] == "gitdeploy repair shop --deploy main"
+    shop.server.gitdeploy("repair", "shop", "--deploy", "main")
+    assert shop.findings() == []
 
 
 def test_without_the_gate_a_lost_hook_means_that_nothing_is_deployed(
@@ -595,6 +599,13 @@ def test_keys_and_rights_that_let_the_wrong_in_or_nobody_are_found(server, tmp_p
     keys.write_text(started.replace(sys.executable, "/gone/python"))
     assert names_of_people(server, tmp_path) == ["key-starts-nothing"]
     ended = started.replace("restrict,", 'restrict,expiry-time="20010101000000Z",')
+    edited = started.replace("restrict,", 'from="10.0.0.1",')
+    keys.write_text(edited)
+    assert names_of_people(server, tmp_path) == ["key-unrestricted"]
+    groups = "[groups]\nops = ['dev']\ndev = ['ada']\n"
+    (server.root / "access.toml").write_text(groups)
+    keys.write_text(started)
+    assert names_of_people(server, tmp_path) == ["access-nested-group"]
     keys.write_text(ended)
     keys.chmod(0o666)
     (server.root / "access.toml").write_text("[[grant]]\n")

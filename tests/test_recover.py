@@ -103,7 +103,7 @@ def test_a_release_that_died_while_it_was_prepared_is_marked_failed(
     assert (dead["state"], dead["failed_why"]) == ("failed", "interrupted")
 
 
-def test_a_ref_that_moved_unseen_is_reported_and_deployed(
+def test_a_ref_that_moved_unseen_is_named_and_deployed_by_whoever_names_it(
     shop: Server, work: Work
 ) -> None:
     """By hand in the repository, say, or while the hooks were switched off."""
@@ -115,9 +115,18 @@ def test_a_ref_that_moved_unseen_is_reported_and_deployed(
     assert "main had moved unseen: left as it is" in said
     assert _name(shop, "shop-staging").startswith("2-")
     said = shop.gitdeploy("repair", "shop").stdout
+    assert "main had moved unseen, and nobody judged it" in said
+    assert "gitdeploy repair shop --deploy main" in said
+    assert shop.status()["pending"] is True
+    assert _name(shop, "shop-staging").startswith("2-")
+    said = shop.gitdeploy("repair", "shop", "--deploy", "main").stdout
     assert "main had moved unseen: deployed" in said
     assert shop.status()["pending"] is False
     assert _name(shop, "shop-staging").startswith("3-")
+    said = shop.gitdeploy("repair", "shop", "--deploy", "main").stdout
+    assert "main did not move unseen" in said
+    done = shop.gitdeploy("repair", "shop", "--deploy", "mian", check=False)
+    assert (done.returncode, "no branch or tag 'mian'" in done.stderr) == (2, True)
 
 
 def test_a_ref_that_moved_unseen_and_deploys_nothing_is_left_as_it_is(
@@ -399,7 +408,7 @@ def test_without_the_gate_the_next_push_tells_what_moved_unseen(
         said = ada.push("main").remote_lines
     assert [x.split()[-1] for x in said if x.startswith("  moved unseen")] == told
     assert server.status()["pending"] is True
-    server.gitdeploy("repair", "shop")
+    server.gitdeploy("repair", "shop", "--deploy", "v1")
     assert server.status()["pending"] is False
     assert server.link("shop") is not None
 

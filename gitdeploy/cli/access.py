@@ -69,6 +69,7 @@ def list_(*, root: Path, as_json: bool) -> None:
                 "may": list(one.may),
                 "apps": list(one.apps),
                 "refs": list(one.refs),
+                "since": one.since,
             }
             for one in access.grant
         ]
@@ -98,18 +99,29 @@ def list_(*, root: Path, as_json: bool) -> None:
     "refs",
     multiple=True,
     metavar="PATTERN",
-    help="Only for pushes of these branches or tags.",
+    help="Only for these branches or tags, and for verbs on what came from them.",
 )
 @root_option
 def grant(
     *, name: str, actions: tuple[str, ...], apps: str, refs: tuple[str, ...], root: Path
 ) -> None:
-    """Let NAME (or @GROUP) do ACTIONS: read, stage, release, rollback, env, admin."""
+    """Let NAME (or @GROUP) do ACTIONS: read, stage, release, rollback, env, admin.
+
+    A tag takes release, whatever deploy.toml makes of it. What is granted for an app
+    by name is for the app of today: one that is removed and set up again under that
+    name has nothing of it. A pattern is for whatever app there is.
+    """
     from gitdeploy.deploy import granting
 
-    _check_known(root, apps)
+    is_pattern = bool(set("*?[") & set(apps))
+    made = None if is_pattern else _made(root, apps)
     granting.grant(
-        root, name, cast("tuple[Action, ...]", actions), apps=apps, refs=refs
+        root,
+        name,
+        cast("tuple[Action, ...]", actions),
+        apps=apps,
+        refs=refs,
+        made=made,
     )
     show_line(f"{name} may {', '.join(actions)} on {apps}")
 
@@ -128,14 +140,15 @@ def revoke(*, name: str, actions: tuple[str, ...], apps: str, root: Path) -> Non
     granting.revoke(root, name, cast("tuple[Action, ...]", actions), apps=apps)
     show_line(f"taken from {name}: {', '.join(actions) or 'all'} on {apps}")
     for app in set_up_apps(root):
-        rights = rights_of(name, app, [("access.toml", granted(root))])
+        made = _made(root, app)
+        rights = rights_of(name, app, [("access.toml", granted(root))], made)
         if rights.letting_in:
             show_line(f"still granted on {app}: {rights.words}")
 
 
 def _answer(root: Path, name: str, app: str, asked: str) -> Answer:
-    with App.open(root, app, surroundings(os.environ), name, "asked about") as opened:
-        rights = opened.rights
+    with App.open(root, app, surroundings(os.environ), name) as opened:
+        rights = opened.rights_of(name)
         if asked in ACTIONS:
             return answer(rights, asked)
         if not asked.startswith(_LIKE_A_REF):
@@ -144,22 +157,25 @@ def _answer(root: Path, name: str, app: str, asked: str) -> Answer:
                 f" {', '.join(ACTIONS)}; got {asked!r}"
             )
         from gitdeploy.config import DEFAULTS
-        from gitdeploy.decide import NEEDED, classify
+        from gitdeploy.decide import NEEDED, classify, needed
         from gitdeploy.deploy.facts import read_source
 
         head = opened.ledger.chains.read("dev").head
         live = head.commit if head else None
         config = read_source(opened, asked, live).config if live else DEFAULTS
-        kind = classify(asked, config.refs)
+        kind = classify(asked, config.refs, opened.server.refs)
         if not NEEDED[kind]:
             return Answer(allowed=False, why=f"{asked} deploys nothing here")
-        return answer(rights, NEEDED[kind][0], asked)
+        last = opened.ledger.deployments.last_chain(asked)
+        found = [answer(rights, one, asked) for one in needed(asked, kind, last)]
+        return next((one for one in found if not one.allowed), found[0])
 
 
-def _check_known(root: Path, apps: str) -> None:
-    known = set_up_apps(root)
-    if not set("*?") & set(apps) and apps not in known:
-        raise UsageError(
-            f"{root} has no app {apps}; it has: {', '.join(known) or 'none'}",
-            hint=f"gitdeploy setup {apps}",
-        )
+def _made(root: Path, name: str) -> str:
+    """Return when an app was made; empty: before that was written down.
+
+    Raises:
+        UsageError: There is no such app.
+    """
+    with App.open(root, name, surroundings(os.environ), "") as app:
+        return app.ledger.setting("made") or ""

@@ -2,7 +2,7 @@
 
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO, Any, Final, TypeVar
 
@@ -65,16 +65,20 @@ def add(
 ) -> None:
     """Let NAME in with the public key in FILE; `-` reads it from the standard input.
 
-    A person may have several keys. The same key again changes when it expires.
+    A person may have several keys. The same key again changes when it expires, and
+    keeps the options that you put in front of it: from="10.0.0.0/8". A key lets in to
+    the apps of one root.
     """
     person, until = _person(name), _until(expires)
     data = file.read(authorized_keys.MOST_BYTES + 1)
     found = authorized_keys.key_of(
         person, data, where=str(file.name), path=_surroundings().path
     )
-    key = found.with_expiry(until)
+    key = found.until(until)
     with authorized_keys.changing(path) as text:
-        changed = authorized_keys.with_key(text, key, python=sys.executable, root=root)
+        changed = authorized_keys.with_key(
+            text, key, python=sys.executable, root=root, path=path
+        )
         authorized_keys.write(path, changed)
     if as_json:
         show_json({"path": str(path), "key": _shape(key)})
@@ -87,44 +91,74 @@ def add(
 
 @command.command("list")
 @_file_option
+@root_option
 @json_option
-def list_(*, path: Path, as_json: bool) -> None:
-    """Show whose keys are let in."""
-    keys = authorized_keys.keys_in(authorized_keys.text_of(path))
+def list_(*, path: Path, root: Path, as_json: bool) -> None:
+    """Show whose keys are let in to the apps of ROOT.
+
+    Two roots of one user are two sets of people, who stand in one file.
+    """
+    everybody = authorized_keys.keys_in(authorized_keys.text_of(path))
+    keys = [key for key in everybody if authorized_keys.opens(key, root)]
+    elsewhere = sorted({key.root for key in everybody if key not in keys})
     if as_json:
-        show_json({"path": str(path), "keys": [_shape(key) for key in keys]})
-    elif not keys:
-        show_line(f"{path} lets nobody in by gitdeploy")
+        shapes = [_shape(key) for key in keys]
+        show_json({"path": str(path), "keys": shapes, "other_roots": elsewhere})
+        return
+    if not keys:
+        show_line(f"{path} lets nobody in to {root} by gitdeploy")
     else:
         rows = [
             [key.person, key.kind, key.fingerprint, _end_of(key), key.comment]
             for key in keys
         ]
         table(["person", "type", "key", "expires", "comment"], rows)
+    for other in elsewhere:
+        show_line(f"others are let in to {other}:  gitdeploy key list --root {other}")
 
 
 @command.command()
 @click.argument("name")
 @click.argument("fingerprint", required=False)
 @_file_option
+@root_option
 @json_option
-def remove(*, name: str, fingerprint: str | None, path: Path, as_json: bool) -> None:
-    """Let NAME in no more: with no key, or not with the one of that FINGERPRINT."""
+def remove(
+    *, name: str, fingerprint: str | None, path: Path, root: Path, as_json: bool
+) -> None:
+    """Let NAME in no more: with no key, or not with the one of that FINGERPRINT.
+
+    What they do over a connection that is open ends with their next command.
+    """
     with authorized_keys.changing(path) as text:
-        gone = [
+        theirs = [
             key
             for key in authorized_keys.keys_in(text)
             if key.person == name and fingerprint in (None, key.fingerprint)
         ]
+        gone = [key for key in theirs if authorized_keys.opens(key, root)]
         if not gone:
-            what = f"the key {fingerprint}" if fingerprint else "a key"
-            raise NothingThere(f"{name} does not have {what} in {path}")
-        left = authorized_keys.without(text, {key.fingerprint for key in gone})
+            raise _nothing_there(name, fingerprint, path, theirs)
+        fingerprints = {key.fingerprint for key in gone}
+        left = authorized_keys.without(text, fingerprints, root)
         authorized_keys.write(path, left)
     if as_json:
         show_json({"path": str(path), "removed": [_shape(key) for key in gone]})
     for key in gone if not as_json else ():
         show_line(f"{name} is let in with {key.fingerprint} no more")
+
+
+def _nothing_there(
+    name: str, fingerprint: str | None, path: Path, elsewhere: Sequence[Key]
+) -> NothingThere:
+    what = f"the key {fingerprint}" if fingerprint else "a key"
+    if not elsewhere:
+        return NothingThere(f"{name} does not have {what} in {path}")
+    other = elsewhere[0].root
+    return NothingThere(
+        f"{name} does not have {what} here; it lets in to {other}",
+        hint=f"gitdeploy key remove {name} --root {other}",
+    )
 
 
 def _person(name: str) -> PersonName:
@@ -161,6 +195,8 @@ def _shape(key: Key) -> dict[str, object]:
         "comment": key.comment,
         "expires": key.expires,
         "expired": _is_over(key),
+        "root": key.root,
+        "options": key.more,
     }
 
 

@@ -166,17 +166,22 @@ def held(
 
     Args:
         app: The app.
-        what: What for.
+        what: What for, the verb first, as somebody who waits shall read it.
         wait_s: How long to wait for somebody else.
         rolls_back: The chain that is to be rolled back, which has not to wait for
             what may take long.
 
     Raises:
         LockHeld: Somebody else still holds it after `wait_s`.
+        AccessDenied: Whoever acts may not any more: it was asked before the wait.
     """
     from gitdeploy.deploy.recover import locked
 
     with locked(app, what, wait_s=wait_s, tell=tell, rolls_back=rolls_back):
+        if app.key is not None:
+            from gitdeploy.deploy.allowed import check_verb
+
+            check_verb(app, what.split(maxsplit=1)[0])
         yield
 
 

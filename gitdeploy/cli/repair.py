@@ -54,6 +54,13 @@ __all__ = ["command"]
     default=True,
     help="Leave refs that moved unseen as they are, and only say so.",
 )
+@click.option(
+    "--deploy",
+    "named",
+    multiple=True,
+    metavar="REF",
+    help="Deploy this ref, which moved unseen and which nobody judged.",
+)
 @root_option
 @wait_option
 @json_option
@@ -64,18 +71,22 @@ def command(  # noqa: PLR0913 - the options of the verb
     target: Path | None,
     also: tuple[Path, ...],
     deploys: bool,
+    named: tuple[str, ...],
     root: Path,
     wait_s: float,
     as_json: bool,
 ) -> None:
     """Make right what a crash or a lost ledger left.
 
-    Unfinished deployments are ended, the links show the ledger, and refs that moved
-    unseen are deployed. Without APP: every app of the root, whatever becomes of the
-    others. Safe to repeat, and at every start of the machine.
+    Unfinished deployments are ended, the links show the ledger, and refs are deployed
+    that a push moved whose right was asked for before it died. Others that moved
+    unseen are named: deploy them by --deploy. Without APP: every app of the root,
+    whatever becomes of the others. Safe to repeat, and at every start of the machine.
     """
     if from_links and app is None:
         raise UsageError("--from-links needs the name of the app")
+    if named and (app is None or from_links or not deploys):
+        raise UsageError("--deploy needs the name of the app, and goes alone")
     names = [app] if app else set_up_apps(root)
     done: dict[str, Sequence[str]] = {}
     for name in names if len(names) > 1 else ():
@@ -91,7 +102,7 @@ def command(  # noqa: PLR0913 - the options of the verb
                 done[name] = (
                     _rebuilt(opened_app, target, also)
                     if from_links
-                    else _mended(opened_app, deploys=deploys)
+                    else _mended(opened_app, deploys=deploys, named=named)
                 )
         _show(done, as_json=as_json)
 
@@ -119,12 +130,12 @@ def _rebuilt(app: App, target: Path | None, also: Sequence[Path]) -> list[str]:
     return rebuild_from_links(app, place, also=named)
 
 
-def _mended(app: App, *, deploys: bool) -> list[str]:
+def _mended(app: App, *, deploys: bool, named: Sequence[str]) -> list[str]:
     from gitdeploy.deploy.flip import missing
     from gitdeploy.deploy.recover import recover
     from gitdeploy.deploy.repair import repair
 
-    done = [*recover(app), *repair(app, progress(), deploys=deploys)]
+    done = [*recover(app), *repair(app, progress(), deploys=deploys, named=named)]
     if app.ledger.deployments.unfinished():
         raise StateError(
             "; ".join(done) or "not finished", hint=f"gitdeploy doctor {app.name}"

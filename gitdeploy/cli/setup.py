@@ -75,6 +75,7 @@ def _show(done: SetUp, *, is_new: bool) -> None:
         [
             (app.name, word),
             *(("changed", change) for change in changes),
+            *(("rights", told) for told in done.told),
             ("serve", f"{target / app.public.head_name('prod')}  (prod)"),
             ("serve", f"{target / app.public.head_name('dev')}  (dev)"),
             ("gate", f"a push whose deployment fails {failed}"),

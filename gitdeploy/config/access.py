@@ -1,6 +1,7 @@
 """access.toml: who may do what with which app; who is let in is `access`'s to say."""
 
 import re
+from fnmatch import fnmatchcase
 from typing import Final, Literal, Self, TypeAlias, get_args
 
 from msgspec import field
@@ -31,6 +32,7 @@ ACTIONS: Final[tuple[Action, ...]] = get_args(Action)
 """Everything that can be granted; `admin` holds all the others."""
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
+_MOMENT: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 _APPS: Final = re.compile(r"[a-z0-9*?][a-z0-9._*?-]{0,99}")
 
 
@@ -77,6 +79,18 @@ class _Apps(str):
         return cls(found)
 
 
+class _Moment(str):
+    """A moment as `clock.now` writes it: such texts are ordered as times are."""
+
+    __slots__ = ()
+
+    @classmethod
+    def read(cls, found: object) -> Self:
+        if not (isinstance(found, str) and _MOMENT.fullmatch(found)):
+            raise BadValueError('a moment "2026-12-24T18:00:00Z"', shown(found))
+        return cls(found)
+
+
 class Grant(Table, frozen=True, kw_only=True):
     """[[grant]]: what some people may do with some apps."""
 
@@ -87,7 +101,21 @@ class Grant(Table, frozen=True, kw_only=True):
     apps: tuple[_Apps, ...] = (_Apps("*"),)
     """Apps by name or pattern; default: all. In server.toml: that app alone."""
     refs: tuple[str, ...] = ("*",)
-    """Branches and tags, by pattern, that a push may move by it; default: all."""
+    """Branches and tags, by pattern, whose releases it is about; default: all."""
+    since: _Moment | None = None
+    """When it was given: an app by name that was made later has nothing of it."""
+
+    def is_for(self, app: str, made: str) -> bool:
+        """Return whether an app is meant, which was made at a moment.
+
+        A pattern means whatever app there is; a name, the app that had it then.
+        """
+        named = app in self.apps
+        if named and self.since is not None and self.since < made:
+            named = False
+        return named or any(
+            fnmatchcase(app, pattern) for pattern in self.apps if pattern != app
+        )
 
 
 class Access(Table, frozen=True, kw_only=True):
@@ -97,6 +125,22 @@ class Access(Table, frozen=True, kw_only=True):
     """People by the name of their group."""
     grant: tuple[Grant, ...] = ()
     """Who may do what; what nobody granted is refused."""
+
+    def members(self, group: str) -> tuple[PersonName, ...]:
+        """Return the people of a group; a group within it is no person."""
+        others = self.groups.keys() - {group}
+        people = self.groups.get(PersonName(group), ())
+        return tuple(name for name in people if name not in others)
+
+    @property
+    def nested(self) -> list[tuple[str, str]]:
+        """Each group that names another one, and which."""
+        return [
+            (group, name)
+            for group, names in self.groups.items()
+            for name in names
+            if name in self.groups and name != group
+        ]
 
     def __post_init__(self) -> None:
         """Refuse groups with odd names, and granted ones that do not exist."""

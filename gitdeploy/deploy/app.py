@@ -1,13 +1,17 @@
 """One app with its rooms wired together: repository, ledger, links."""
 
 import os
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
+from msgspec.structs import replace
+
 from gitdeploy.access import EVERYTHING, Rights, rights_of
 from gitdeploy.errors import UsageError
+from gitdeploy.ground import Ground
 from gitdeploy.layout import (
     Layout,
     Public,
@@ -17,7 +21,7 @@ from gitdeploy.layout import (
     keyring,
 )
 from gitdeploy.ledger import Ledger
-from gitdeploy.model import ChainName, Release
+from gitdeploy.model import CHAINS, ChainName, Release
 from gitdeploy.system.owner import check_ours
 from gitdeploy.system.surroundings import Surroundings
 
@@ -27,11 +31,13 @@ if TYPE_CHECKING:  # what a hook does not need, it does not import
     from gitdeploy.lock import Turn
     from gitdeploy.repository import Repository
     from gitdeploy.signatures import Signatures
+    from gitdeploy.system.ground import Kind
 
 __all__ = [
     "DEFAULT_LINKS",
     "SERVICES_INSTALLED",
     "SERVICES_KEPT",
+    "SHARED_MOVED",
     "App",
     "damaged_apps",
     "default_target",
@@ -40,6 +46,8 @@ __all__ = [
 ]
 
 DEFAULT_LINKS: Final = 3
+SHARED_MOVED: Final = "shared_moved"
+"""The setting that says that no chain's shared directory lies in the app's any more."""
 SERVICES_INSTALLED: Final = "services"
 """The setting that says that somebody installed them: new ones are, by the flip."""
 SERVICES_KEPT: Final = "services kept"
@@ -57,6 +65,7 @@ class App:
         turn: The app's lock, while we hold it.
         taken_back: The chains whose head recovery has taken back, a moment ago.
         leaves_trials: Whether recovery left something to be tried out by others.
+        quarantine: By which gits of ours find what git has not taken yet.
     """
 
     def __init__(
@@ -73,6 +82,8 @@ class App:
         self.turn: Turn | None = None
         self.taken_back: set[ChainName] = set()
         self.leaves_trials = False
+        self.quarantine: Mapping[str, str] = {}
+        self._server_as_of: tuple[int, ...] | None = None
 
     @classmethod
     def open(
@@ -128,7 +139,12 @@ class App:
         from gitdeploy.repository import Repository
         from gitdeploy.system.git import Git
 
-        git = Git(self.layout.repository, self.surroundings, keeps=self._lock)
+        git = Git(
+            self.layout.repository,
+            self.surroundings,
+            keeps=self._lock,
+            quarantine=self.quarantine,
+        )
         return Repository(git)
 
     def _lock(self) -> tuple[int, ...]:
@@ -160,21 +176,42 @@ class App:
         from gitdeploy.config import parse_server
 
         path = self.layout.server_toml
+        self._server_as_of = _as_of(path)
         data = path.read_bytes() if path.exists() else b""
         return parse_server(data, where=str(path))
 
+    def look_again(self) -> None:
+        """Forget what may have changed by now of what the server's files say.
+
+        Whoever is about to change a chain, a ref or a file does this first, with the
+        lock held: rights that were asked for before a wait mean nothing after it.
+        """
+        self.__dict__.pop("rights", None)
+        if _as_of(self.layout.server_toml) != self._server_as_of:
+            self.__dict__.pop("server", None)
+
     @cached_property
     def rights(self) -> Rights:
-        """What whoever acts may do with the app.
+        """What whoever acts may do with the app, if their key still lets them in.
 
         Raises:
             ConfigError: access.toml or server.toml is broken: nobody is let in.
         """
         if self.key is None:
             return EVERYTHING
+        from gitdeploy.deploy.keys import turned_away
+
+        return replace(self.rights_of(self.by), turned_away=turned_away(self))
+
+    def rights_of(self, person: str) -> Rights:
+        """Return what was granted to a person.
+
+        Raises:
+            ConfigError: access.toml or server.toml is broken: nobody is let in.
+        """
         own = self.server.access
         files = [("access.toml", granted(self.layout.root)), ("server.toml", own)]
-        return rights_of(self.by, self.name, files)
+        return rights_of(person, self.name, files, self.ledger.setting("made") or "")
 
     @cached_property
     def signatures(self) -> "Signatures":
@@ -189,6 +226,33 @@ class App:
         """Return a release's directory."""
         return self.layout.release(release)
 
+    def shared_of(self, scope: str, chain: ChainName) -> Ground:
+        """Return the shared directory for a release of a chain; see `Layout`.
+
+        What was shared by a chain before `setup` moved it is still where it was.
+        """
+        place = self.layout.shared_of(scope, chain)
+        if scope != "chain" or not self.shared_is_unmoved:
+            return place
+        before = Ground(self.layout.shared, chain)
+        return before if _kind_of(before) == "directory" else place
+
+    @property
+    def shared_is_unmoved(self) -> bool:
+        """Whether what is a chain's own may still lie in what the app shares.
+
+        Not by the name alone: there are releases whose deploy.toml wants it so.
+        """
+        if self.ledger.setting(SHARED_MOVED):
+            return False
+        from gitdeploy.deploy.content import chain_in
+
+        there = (_kind_of(Ground(self.layout.shared, chain)) for chain in CHAINS)
+        if all(kind == "missing" for kind in there):
+            return False
+        releases = self.ledger.releases.made_here()
+        return any(chain_in(release.content) for release in releases)
+
     def ready_with(self, content: str) -> list[Release]:
         """Return the releases with that content that can be shown, newest first."""
         return [
@@ -196,6 +260,24 @@ class App:
             for release in self.ledger.releases.ready_with(content)
             if self.directory(release).is_dir()
         ]
+
+
+def _kind_of(place: Ground) -> "Kind":
+    from gitdeploy.system import ground
+
+    try:
+        return ground.kind_of(place)
+    except OSError:
+        return "other"
+
+
+def _as_of(path: Path) -> tuple[int, ...] | None:
+    """Return what is another one whenever a file is; None: there is none."""
+    try:
+        now = path.stat()
+    except OSError:
+        return None
+    return now.st_ino, now.st_size, now.st_mtime_ns, now.st_ctime_ns
 
 
 def default_target(root: Path) -> Path:

@@ -10,14 +10,16 @@ from typing import Final
 from msgspec.structs import replace
 
 from gitdeploy.config.declared import declares_commands
-from gitdeploy.decide import Decision, Deploy, RefKind, Refuse, RollBack, reached
+from gitdeploy.decide import Deploy, RefKind, Refuse, RollBack, reached
 from gitdeploy.deploy import wording
 from gitdeploy.deploy.acceptance import Acceptance, Superseded
 from gitdeploy.deploy.app import App
 from gitdeploy.deploy.attempt import Attempt, Wanted
-from gitdeploy.deploy.facts import Source, closed, content_id
+from gitdeploy.deploy.facts import Source, content_id
 from gitdeploy.deploy.flip import check_links, check_showable, go_back
-from gitdeploy.deploy.judge import Push, judge
+from gitdeploy.deploy.judge import Push, judge, withheld_now
+from gitdeploy.deploy.ready import ready_for
+from gitdeploy.deploy.recorded import overridden, signer_of
 from gitdeploy.deploy.report import Report
 from gitdeploy.deploy.showing import Showing
 from gitdeploy.deploy.still_wanted import check_still_wanted
@@ -132,8 +134,8 @@ class Flow:
             wording.action(source.kind, decision),
             by=app.by,
             key=app.key,
-            overrode=self._overridden(source, decision),
-            signer=self._signer(source, decision),
+            overrode=overridden(app, source, decision, self._push),
+            signer=signer_of(app, source, decision),
             started=clock.now(),
             chain=reached(decision),
             ref=update.ref,
@@ -144,24 +146,6 @@ class Flow:
         if isinstance(decision, Refuse):
             attempt.end("refused", decision.reason, decision.hint)
         return attempt
-
-    def _overridden(self, source: Source, decision: Decision) -> str | None:
-        """Return what would hold an update if its pusher did not override it."""
-        freeze, chain = self._app.ledger.freeze, reached(decision) or source.chain
-        if chain is None or "override" not in self._push.options:
-            return None
-        if freeze and freeze.holds(chain):
-            return freeze.words
-        return closed(self._app, chain) or None
-
-    def _signer(self, source: Source, decision: Decision) -> str | None:
-        """Return who signed what a chain gets, where it wants that signed."""
-        chain = reached(decision)
-        if chain is None or self._app.server.signed.of(chain) == "no":
-            return None
-        from gitdeploy.deploy.signing import signer
-
-        return signer(self._app, source, chain)
 
     # --- prepare ------------------------------------------------------------------
 
@@ -233,7 +217,7 @@ class Flow:
             return
         chain, source = attempt.decision.chain, attempt.source
         content = content_id(source, chain)
-        ready = self._app.ready_with(content)
+        ready = ready_for(self._app, content, source.config, chain)
         anew = "rebuild" in self._push.options
         if content in self._failed:  # by another ref of this push
             raise self._failed[content]
@@ -336,6 +320,7 @@ class Flow:
 
     def _accepted(self, attempts: Sequence[Attempt]) -> bool:
         """Move the refs, all or none; from here on the push has happened."""
+        self._ask_again(attempts)
         if not any(attempt.verdict for attempt in attempts):
             self._accept(attempts)
         if not any(attempt.verdict for attempt in attempts):
@@ -347,6 +332,16 @@ class Flow:
             if not attempt.ended_with("superseded"):
                 attempt.put_back = self._acceptance.decline(attempt.update)
         return False
+
+    def _ask_again(self, attempts: Sequence[Attempt]) -> None:
+        """Refuse what its pusher may not do any more, or not at this hour."""
+        for attempt in attempts:
+            if attempt.verdict is None and (
+                no := withheld_now(
+                    self._app, attempt.source, attempt.decision, self._push
+                )
+            ):
+                attempt.end("refused", no.reason, no.hint)
 
     def _accept(self, attempts: Sequence[Attempt]) -> None:
         """Move the refs; where that cannot be done, one attempt gets to know why."""

@@ -12,7 +12,7 @@ from tomlkit.exceptions import TOMLKitError
 from gitdeploy.config.access import Action, parse_access
 from gitdeploy.errors import ConfigError, NothingThere
 from gitdeploy.layout import access_toml
-from gitdeploy.system import files, flock
+from gitdeploy.system import clock, files, flock
 
 __all__ = ["grant", "revoke"]
 
@@ -22,9 +22,17 @@ _Table: TypeAlias = MutableMapping[str, Any]
 
 
 def grant(
-    root: Path, to: str, actions: Sequence[Action], *, apps: str, refs: Sequence[str]
+    root: Path,
+    to: str,
+    actions: Sequence[Action],
+    *,
+    apps: str,
+    refs: Sequence[str],
+    made: str | None = None,
 ) -> None:
     """Let somebody do something with some apps.
+
+    What is granted for an app by its name is for the app that has it now.
 
     Args:
         root: Where the apps are.
@@ -32,6 +40,7 @@ def grant(
         actions: What they may do from now on, beside what they may already.
         apps: An app's name, or a pattern.
         refs: The branches and tags it holds for, by pattern; empty: all.
+        made: When the app was made that `apps` names; None: it is a pattern.
 
     Raises:
         ConfigError: The file is broken, or would be.
@@ -40,9 +49,11 @@ def grant(
     """
     with _changing(root) as document:
         tables = document.setdefault("grant", tomlkit.aot())
-        same = [one for one in tables if _is(one, to, apps, refs)]
-        if same:
-            held = same[0]["may"]
+        for one in [one for one in tables if _is(one, to, apps, refs)]:
+            if str(one.get("since", made or "")) < (made or ""):
+                tables.remove(one)  # it was for an app that is gone
+                continue
+            held = one["may"]
             held.extend(action for action in actions if action not in held)
             return
         table = tomlkit.table()
@@ -52,6 +63,8 @@ def grant(
             table["apps"] = [apps]
         if refs:
             table["refs"] = list(refs)
+        if made is not None:
+            table["since"] = max(clock.now(), made)
         tables.append(table)
 
 

@@ -13,9 +13,10 @@ __all__ = ["install", "wrong"]
 
 # A longer first line of a script is cut by older kernels (execve(2)).
 _SHEBANG_BYTES: Final = 127
-_INTERPRETER: Final = re.compile(
-    rb"#!(?:/bin/sh\n'''exec' )?(?:'([^'\n]+)'|(/\S+))"  # see `_first_lines`
+_STARTS: Final = re.compile(  # see `_first_lines` and `_for_keys`
+    rb"#!(?:/bin/sh\n(?:''':'[^\n]*\n[^\n]*\nexec |'''exec' ))?([^\n]+)"
 )
+_FOR_KEYS: Final = "pre-receive"
 
 
 def install(hook: str, place: Path) -> bool:
@@ -35,16 +36,26 @@ def wrong(hook: str, place: Path) -> str | None:
         return "is not executable"
     if (held := place.read_bytes()) == _wanted(hook):
         return None
-    if named := _INTERPRETER.match(held):
-        python = os.fsdecode(named[1] or named[2])
-        if not os.access(python, os.X_OK):
-            return f"starts {python}, which is gone"
+    python = _started(held)
+    if python and not os.access(python, os.X_OK):
+        return f"starts {python}, which is gone"
     return "was changed"
+
+
+def _started(held: bytes) -> str:
+    """Return what a hook starts; empty where nobody can tell."""
+    named = _STARTS.match(held)
+    try:
+        words = shlex.split(os.fsdecode(named[1])) if named else []
+    except ValueError:  # a quote that does not end
+        words = []
+    return words[0] if words else ""
 
 
 def _wanted(hook: str) -> bytes:
     lines = (_stubs() / hook).read_text().splitlines(keepends=True)
-    return "".join([_first_lines(_interpreter()), *lines[1:]]).encode()
+    first = _for_keys if hook == _FOR_KEYS else _first_lines
+    return "".join([first(_interpreter()), *lines[1:]]).encode()
 
 
 def _stubs() -> Path:
@@ -70,3 +81,17 @@ def _first_lines(interpreter: str) -> str:
     if " " not in interpreter and len(line.encode()) <= _SHEBANG_BYTES:
         return line
     return f"#!/bin/sh\n'''exec' {shlex.quote(interpreter)} -I \"$0\" \"$@\"\n' '''\n"
+
+
+def _for_keys(interpreter: str) -> str:
+    """Return what starts this interpreter for people with keys, and nothing for us.
+
+    To Python these lines are a string. The server's own user waits for a shell alone.
+    """
+    return (
+        "#!/bin/sh\n"
+        "''':'  # people with keys are asked; the server's own user may do everything\n"
+        '[ -n "${GITDEPLOY_KEY:-}" ] || exit 0\n'
+        f'exec {shlex.quote(interpreter)} -I "$0" "$@"\n'
+        "'''\n"
+    )

@@ -6,12 +6,19 @@ from typing import Final
 from msgspec import Struct
 from msgspec.structs import replace
 
-from gitdeploy.decide import Decision, Refuse, conflicts, decide, describe
+from gitdeploy.decide import (
+    Decision,
+    Refuse,
+    conflicts,
+    decide,
+    describe,
+    withheld,
+)
 from gitdeploy.deploy.app import App
 from gitdeploy.deploy.facts import Source, gather
 from gitdeploy.model import RefUpdate
 
-__all__ = ["OPTIONS", "Push", "judge", "refused_together"]
+__all__ = ["OPTIONS", "Push", "judge", "refused_together", "withheld_now"]
 
 OPTIONS: Final[Mapping[str, str]] = {
     "plan": "say what would happen, then refuse",
@@ -46,6 +53,19 @@ def judge(app: App, source: Source, push: Push) -> Decision:
     if push.only_plans:
         return Refuse(f"plan: {describe(decision)}")
     return decision
+
+
+def withheld_now(
+    app: App, source: Source, decision: Decision, push: Push
+) -> Refuse | None:
+    """Return what keeps an update from happening at this very moment; None: nothing.
+
+    A build can take an hour: by then its pusher may have lost the right, the app may
+    be locked, or its window closed. What the server's files say is read afresh.
+    """
+    app.look_again()
+    facts = gather(app, source, rebuild="rebuild" in push.options)
+    return withheld(replace(facts, override="override" in push.options), decision)
 
 
 def refused_together(

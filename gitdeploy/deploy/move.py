@@ -49,11 +49,19 @@ class Move(Struct, frozen=True):
     """Why it is rolled back by itself; then nothing is deactivated."""
 
     def __call__(self, change: Callable[[Chain], Chain]) -> Outcome:
-        """Write the intent down, flip, try it out, write the verdict down."""
+        """Write the intent down, flip, try it out, write the verdict down.
+
+        Raises:
+            AccessDenied: Somebody over ssh may not do this, or not any more.
+        """
         app, word = self.app, self.word
         before = app.ledger.chains.read(self.name)
         after = change(before)
         check_showable(app, after)
+        if app.key is not None:
+            from gitdeploy.deploy.allowed import check_move
+
+            check_move(app, self.action, before, after)
         watch = Stopwatch()
         event = self._intended(before, after)
         with undisturbed():

@@ -4,6 +4,7 @@
 preparation, acceptance, flip and verdict (`flow`).
 """
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import Final
@@ -26,6 +27,7 @@ from gitdeploy.system import clock
 __all__ = ["OPTIONS", "Push", "plan_ref", "receive", "settle"]
 
 _WAIT_S: Final = 1800.0
+_MOST_OPTION_BYTES: Final = 64 * 1024
 
 
 def receive(
@@ -69,9 +71,13 @@ def settle(
     app: App, push: Push, acceptance: Acceptance, report: Report
 ) -> list[Verdict]:
     """Do what `receive` does, with the lock held already."""
+    app.look_again()  # it may have waited for the lock
     limit = app.server.limits.refs
     if len(push.updates) > limit:
-        return _refuse_all(app, push, report, limit)
+        no = f"{len(push.updates)} refs in one push; the limit is {limit}"
+        return _refuse_all(app, push, report, no)
+    if sum(len(os.fsencode(option)) for option in push.options) > _MOST_OPTION_BYTES:
+        return _refuse_all(app, push, report, "push options of more than 64 KiB")
     push = replace(push, updates=tuple(acceptance.catch_up(push.updates)))
     sources = read_sources(app, order(push.updates))
     refused = refused_together(app, sources, push)
@@ -101,9 +107,8 @@ def plan_ref(app: App, words: str) -> tuple[Source, Decision]:
     return source, judge(app, source, Push((update,)))
 
 
-def _refuse_all(app: App, push: Push, report: Report, limit: int) -> list[Verdict]:
+def _refuse_all(app: App, push: Push, report: Report, reason: str) -> list[Verdict]:
     """Refuse a push for its size alone, without a look at any of its refs."""
-    reason = f"{len(push.updates)} refs in one push; the limit is {limit}"
     event = app.ledger.deployments.begin(
         "refuse", by=app.by, key=app.key, started=clock.now()
     )

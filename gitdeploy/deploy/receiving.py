@@ -24,11 +24,14 @@ __all__ = [
     "wire",
 ]
 
-HOOKS: Final = ("proc-receive", "post-receive")
+HOOKS: Final = ("pre-receive", "proc-receive", "post-receive")
 GATE_FROM: Final = (2, 29)
 """The first git that has proc-receive."""
 PACK_LIMIT: Final = "receive.maxInputSize"
 """How many bytes one push may send."""
+_OPTIONS: Final = "receive.advertisePushOptions"
+"""Without the gate, hooks that have to judge are handed them by their environment:
+enough of them, and they cannot be started any more (execve(2), E2BIG)."""
 _NONCE_SEED: Final = "receive.certNonceSeed"  # with one, git takes push --signed
 _SEED_BYTES: Final = 32
 
@@ -56,7 +59,6 @@ _SETTINGS: Final = {
     "core.logAllRefUpdates": "always",
     "gc.auto": "0",
     "gpg.ssh.allowedSignersFile": "../allowed_signers",  # git is in the repository
-    "receive.advertisePushOptions": "true",
     "receive.autogc": "false",
     "receive.denyDeletes": "false",  # the rule book decides, for tags as well
     "receive.denyNonFastForwards": "false",
@@ -85,6 +87,7 @@ def wire(app: App) -> list[str]:
 def set_gate(repository: Repository, *, closed: bool) -> list[str]:
     """Make a failed deployment reject the push, or not; say so where that is new."""
     key, value = GATE
+    repository.configure({_OPTIONS: "true" if closed else "false"})
     if closed and repository.configure({key: value}):
         return ["the gate is closed: a failed deployment is rejected"]
     if not closed and repository.unset(key):
@@ -103,7 +106,8 @@ def settings(app: App, have: Mapping[str, str]) -> dict[str, str]:
         have: What its repository has, names in lower case.
     """
     seed = have.get(_NONCE_SEED.lower()) or os.urandom(_SEED_BYTES).hex()
-    wanted = {**_SETTINGS, _NONCE_SEED: seed}
+    options = "false" if app.ledger.setting("gate") == "no" else "true"
+    wanted = {**_SETTINGS, _OPTIONS: options, _NONCE_SEED: seed}
     with suppress(ConfigError):
         wanted[PACK_LIMIT] = str(app.server.limits.pack_bytes)
     return wanted

@@ -3,21 +3,20 @@
 import os
 import re
 import shlex
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Final
 
 from gitdeploy import links
 from gitdeploy.chain import Chain
-from gitdeploy.deploy.acceptance import Afterwards
 from gitdeploy.deploy.app import App
 from gitdeploy.deploy.attempt import Wanted
 from gitdeploy.deploy.facts import read_source
 from gitdeploy.deploy.flip import publish, show
 from gitdeploy.deploy.maintenance import adopt
-from gitdeploy.deploy.push import Push, settle
 from gitdeploy.deploy.recover import missed
 from gitdeploy.deploy.report import Report
+from gitdeploy.deploy.unseen import catch_up, leave_as_it_is
 from gitdeploy.errors import StateError
 from gitdeploy.ledger import Ledger
 from gitdeploy.model import CHAINS, ChainName, Entry, RefUpdate, Release
@@ -28,20 +27,26 @@ __all__ = ["rebuild_from_links", "repair"]
 _NAME: Final = re.compile(r"(?P<number>\d+)-(?P<time>\d{8}T\d{6}Z)-[0-9a-z]+")
 
 
-def repair(app: App, report: Report, *, deploys: bool = True) -> list[str]:
+def repair(
+    app: App, report: Report, *, deploys: bool = True, named: Sequence[str] = ()
+) -> list[str]:
     """Make links and `refs/deploy/*` show the ledger; deploy what was missed.
 
     Before that, lock files go that a killed git left. A ref that moved unseen and
-    cannot be deployed stays where it is. Called with the lock held; taking it has
-    finished what a crash left half done.
+    cannot be deployed, or that nobody judged, stays where it is. Called with the lock
+    held; taking it has finished what a crash left half done.
 
     Args:
         app: The app.
         report: Told how far a deployment is that was missed.
-        deploys: Whether to deploy what was missed, or only to say so.
+        deploys: Whether to deploy what was missed and judged, or only to say so.
+        named: Refs to be deployed although nobody judged them.
 
     Returns:
         Sentences about what was done; empty where all agreed.
+
+    Raises:
+        UsageError: There is no ref that is named.
 
     Changes: links, refs, and whatever the missed updates deploy. Safe to repeat.
     """
@@ -51,7 +56,7 @@ def repair(app: App, report: Report, *, deploys: bool = True) -> list[str]:
     done += [f"linked {app.public.target / name}" for name in show(app)]
     publish(app)  # here, where somebody can mend what keeps git from it
     updates = tuple(missed(app))
-    if not updates:
+    if not updates and not named:
         return done
     if not deploys:
         return [*done, *(f"{u.short} had moved unseen: left as it is" for u in updates)]
@@ -60,18 +65,7 @@ def repair(app: App, report: Report, *, deploys: bool = True) -> list[str]:
             *done,
             "refs that moved unseen are not deployed while the app is locked",
         ]
-    acceptance = Afterwards(app.repository)
-    for verdict in settle(app, Push(updates), acceptance, report):
-        done.append(f"{verdict.update.short} had moved unseen: {verdict.word}")
-        if verdict.word == "refused" and _by_the_rules(app, verdict.update):
-            _leave_as_it_is(app.ledger, app.by, verdict.update, verdict.reason)
-    return done
-
-
-def _by_the_rules(app: App, update: RefUpdate) -> bool:
-    """Return whether a refusal is about the ref itself, not about this moment."""
-    event = app.ledger.deployments.latest_of(update.ref)
-    return event is not None and event.action == "refuse" and not app.ledger.freeze
+    return [*done, *catch_up(app, report, updates, named)]
 
 
 def rebuild_from_links(
@@ -120,7 +114,7 @@ def rebuild_from_links(
         ledger.releases.skip_numbers(_highest(app.layout.releases))
         for ref, id_ in app.repository.refs("refs/heads/", "refs/tags/").items():
             there = RefUpdate(ref, "0" * len(id_), id_)
-            _leave_as_it_is(ledger, app.by, there, "the ledger was lost")
+            leave_as_it_is(ledger, app.by, there, "the ledger was lost")
     ledger.close()  # the last to close it leaves one file, with all in it
     for end in ("-wal", "-shm"):
         files.remove_file(app.layout.ledger.with_name(f"{app.layout.ledger.name}{end}"))
@@ -131,19 +125,6 @@ def rebuild_from_links(
         for position, directory in enumerate(directories, start=1)
         if directory != app.layout.empty
     ]
-
-
-def _leave_as_it_is(ledger: Ledger, by: str, update: RefUpdate, why: str) -> None:
-    """Note that a ref is known and deploys nothing, so that nobody asks again."""
-    event = ledger.deployments.begin(
-        "adopt",
-        by=by,
-        started=clock.now(),
-        ref=update.ref,
-        old=update.old,
-        new=update.new,
-    )
-    ledger.deployments.end(event.id, "accepted", reason=why)
 
 
 def _linked(app: App, target: Path, chain: ChainName) -> list[Path]:

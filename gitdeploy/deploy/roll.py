@@ -16,6 +16,7 @@ from gitdeploy.deploy.attempt import Wanted
 from gitdeploy.deploy.facts import Source, content_id, read_source
 from gitdeploy.deploy.move import Move, Outcome
 from gitdeploy.deploy.placed import NO_REF
+from gitdeploy.deploy.ready import ready_for
 from gitdeploy.deploy.report import Report
 from gitdeploy.errors import (
     Cancelled,
@@ -108,12 +109,13 @@ def release_staged(app: App, report: Report) -> Outcome:
 
     Raises:
         NothingThere: Nothing is staged.
-        AccessDenied: Somebody over ssh asks, and prod wants it signed.
+        AccessDenied: Somebody over ssh asks who may not, or prod wants it signed.
         ReleaseFailed: Prod's own release could not be prepared.
     """
     staged = app.ledger.chains.read("dev").head
     if staged is None:
         raise NothingThere("nothing is staged, so there is nothing to release")
+    _check_may(app, "release", "prod", staged)
     _check_signed(app, "prod", staged, promotes=True)
     release = app.ledger.releases.get(staged.release)
     if release.commit:
@@ -150,12 +152,13 @@ def redeploy(app: App, name: ChainName, report: Report) -> Outcome:
 
     Raises:
         NothingThere: The chain is empty, or its head is a directory without a commit.
-        AccessDenied: Somebody over ssh asks, and the chain wants it signed.
+        AccessDenied: Somebody over ssh asks who may not, or the chain wants it signed.
         ReleaseFailed: The commit did not become a release this time.
     """
     head = app.ledger.chains.read(name).head
     if head is None or head.commit is None:
         raise NothingThere(f"{name} shows no commit that could be deployed again")
+    _check_may(app, "redeploy", name, head)
     _check_signed(app, name, head, promotes=False)
     source = read_source(app, head.ref or NO_REF, head.commit)
     _check_permitted(app, source)
@@ -164,6 +167,14 @@ def redeploy(app: App, name: ChainName, report: Report) -> Outcome:
     _check_still_head(app, name, head)
     entry = Entry(release.number, head.commit, head.ref, clock.now())
     return _put(app, name, "redeploy", entry, report)
+
+
+def _check_may(app: App, verb: str, name: ChainName, entry: Entry) -> None:
+    """Let nobody prepare what they may not show; see `allowed`."""
+    if app.key is not None:
+        from gitdeploy.deploy.allowed import check_entries
+
+        check_entries(app, verb, name, [entry])
 
 
 def _check_signed(app: App, name: ChainName, entry: Entry, *, promotes: bool) -> None:
@@ -197,7 +208,9 @@ def _fit_for_prod(
 ) -> Release:
     """Return what prod shows of what is staged: the release itself, where it can."""
     content = content_id(source, "prod")
-    ready = [release] if content == release.content else app.ready_with(content)
+    ready = ready_for(app, content, source.config, "prod")
+    if release in ready:
+        ready = [release]
     if not ready:
         return _prepared(app, "release", source, "prod", report)
     wanted = Wanted.of(source, "prod")

@@ -9,6 +9,8 @@ from msgspec import Struct
 from gitdeploy import modes
 from gitdeploy.deploy import permissions
 from gitdeploy.deploy.app import DEFAULT_LINKS, App, default_target, set_up_apps
+from gitdeploy.deploy.inherited import beginning
+from gitdeploy.deploy.moved_shared import move_shared
 from gitdeploy.deploy.receiving import GATE_FROM, git_version, set_gate, wire
 from gitdeploy.deploy.recover import locked
 from gitdeploy.deploy.relocate import relocate
@@ -34,6 +36,8 @@ class SetUp(Struct, frozen=True):
     """Sentences about what was made or repaired; empty where all was right."""
     gate: bool
     """Whether a failed deployment rejects the push."""
+    told: tuple[str, ...] = ()
+    """What its owner should know of who has rights to a new app."""
 
 
 def set_up(  # noqa: PLR0913 - the options of the verb
@@ -83,9 +87,10 @@ def set_up(  # noqa: PLR0913 - the options of the verb
         can = git_version(surroundings) >= GATE_FROM
         with_gate = work.gate(app, wanted=gate, possible=can)
         work.links(app, target, links)
+        work.changes += move_shared(app)
         work.changes += permissions.mend(layout, app.public.target)
         files.sync_filesystems([root, app.public.target])
-    return SetUp(app, tuple(work.changes), with_gate)
+    return SetUp(app, tuple(work.changes), with_gate, tuple(work.told))
 
 
 class _Work:
@@ -94,6 +99,7 @@ class _Work:
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
         self.changes: list[str] = []
+        self.told: list[str] = []
 
     def directories(self) -> None:
         layout = self._layout
@@ -108,7 +114,11 @@ class _Work:
     def ledger(self) -> None:
         missing = not self._layout.ledger.exists()
         with _writable(self._layout.ledger):
-            Ledger(self._layout.ledger, create=True).close()
+            ledger = Ledger(self._layout.ledger, create=True)
+            if missing:
+                made, self.told = beginning(self._layout.root, self._layout.app)
+                ledger.set_setting("made", made)
+            ledger.close()
         if missing:
             self.changes.append(f"made {self._layout.ledger}")
 

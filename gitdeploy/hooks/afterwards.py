@@ -33,6 +33,7 @@ def _serve(lines: bytes, environ: Mapping[str, str]) -> int:
     with app_here(environ) as app:
         accepted = _deploy_the_rest(app, updates, _options(environ), report)
         aftermath = due(app)
+        _forget_note(app)
         if "GIT_PUSH_CERT" in environ:
             _record_certificate(app, updates, environ, report)
     begin_aftermath(app, aftermath)
@@ -54,6 +55,16 @@ def _deploy_the_rest(
     with undisturbed():
         verdicts = receive(app, Push(rest, options), acceptance, report)
     return all(verdict.accepted for verdict in verdicts)
+
+
+def _forget_note(app: App) -> None:
+    """Take away what pre-receive noted of this push: it has been dealt with."""
+    if app.key is not None and app.layout.pushed.is_dir():
+        from gitdeploy.deploy.pushed import forget, pushes
+        from gitdeploy.hooks.note import push
+
+        this = (push() or b"").rstrip(b"\n")
+        forget([one for one in pushes(app.layout) if this and one.git == this])
 
 
 def _record_certificate(

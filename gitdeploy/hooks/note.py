@@ -20,7 +20,7 @@ Nothing but os is imported here: each module more is time that every pusher wait
 
 import os
 
-__all__ = ["is_ours", "place", "written"]
+__all__ = ["is_ours", "place", "push", "written"]
 
 # Counted from the field after the program's name, in /proc/PID/stat.
 _STARTED = 19
@@ -37,11 +37,8 @@ def written(updates: bytes) -> bytes | None:
     Args:
         updates: As post-receive gets them: `OLD NEW REF`, a line each.
     """
-    try:
-        push = _push()
-    except (OSError, IndexError):  # no /proc, or git has just ended
-        return None
-    return push and push + updates
+    this = push()
+    return this and this + updates
 
 
 def is_ours(repository: str, updates: bytes) -> bool:
@@ -51,6 +48,17 @@ def is_ours(repository: str, updates: bytes) -> bool:
         return note is not None and _read(place(repository)) == note
     except OSError:
         return False
+
+
+def push() -> bytes | None:
+    """Return a line that no other push has, nor will ever have; None: no git is here.
+
+    Every hook of one push is started by the same git.
+    """
+    try:
+        return _push()
+    except (OSError, IndexError):  # no /proc, or git has just ended
+        return None
 
 
 def _push() -> bytes | None:

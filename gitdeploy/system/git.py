@@ -43,7 +43,17 @@ class Git:
         directory: Path,
         surroundings: Surroundings,
         keeps: Callable[[], Sequence[int]] = tuple,
+        quarantine: Mapping[str, str] | None = None,
     ) -> None:
+        """Run git in a repository.
+
+        Args:
+            directory: The repository.
+            surroundings: What the door took from the environment.
+            keeps: Gives the descriptors of ours that it has too.
+            quarantine: Where it finds objects that git has not taken yet: what git
+                gave pre-receive (git-receive-pack(1), "quarantine environment").
+        """
         self.directory = directory
         self._surroundings = surroundings
         self._keeps = keeps
@@ -60,7 +70,9 @@ class Git:
             "GIT_COMMITTER_NAME": surroundings.user,
             "GIT_COMMITTER_EMAIL": f"{surroundings.user}@localhost",
         }
-        self._environment = surroundings.environment().also(ours)
+        self._environment = surroundings.environment().also(
+            {**ours, **(quarantine or {})}
+        )
 
     def __call__(
         self,

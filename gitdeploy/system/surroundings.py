@@ -17,7 +17,7 @@ _OURS: Final = frozenset(
     {
         *("HOME", "LC_ALL", "TERM", "GNUPGHOME", "DEBIAN_FRONTEND"),
         *("XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS"),
-        *("GITDEPLOY_USER", "GITDEPLOY_KEY"),
+        *("GITDEPLOY_USER", "GITDEPLOY_KEY", "GITDEPLOY_KEYS", "GITDEPLOY_PERMIT"),
         *("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PROTOCOL"),
         *("GIT_CONFIG_NOSYSTEM", "GIT_CONFIG_GLOBAL", "GIT_ATTR_NOSYSTEM"),
         *("GIT_NO_REPLACE_OBJECTS", "GIT_LITERAL_PATHSPECS", "GIT_TERMINAL_PROMPT"),
@@ -83,6 +83,8 @@ class Surroundings(Struct, frozen=True):
     user: str
     shell: str
     tmpdir: str
+    keys: str = ""
+    """The authorized_keys file that a key came from; empty: nobody said which."""
 
     def environment(self) -> Environment:
         """Return what every program of ours gets, and no more.

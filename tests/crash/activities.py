@@ -14,6 +14,7 @@ from crash.deeds import Deed, PushOf, UngatedPush, Verb
 from crash.world import POSITIONS, World
 
 _REPAIR = Verb(("repair", "shop"))
+_NAMED = Verb(("repair", "shop", "--deploy", "main"))
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,8 @@ ACTIVITIES = {
             "ungated",
             UngatedPush((f"stage:{MAIN}",)),
             # Without the gate git stumbles on its own locks before it asks us.
-            (_REPAIR, UngatedPush((f"after-stage:{MAIN}",))),
+            # A ref that moved without a hook is deployed by whoever names it.
+            (_NAMED, UngatedPush((f"after-stage:{MAIN}",))),
             begin=_really(verb("setup", "shop", "--no-gate")),
             stepwise=True,  # the ref moves first, and may have to wait for repair
         ),

@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from gitdeploy.authorized_keys import keys_in, text_of
+from gitdeploy.authorized_keys import keys_in, opens, text_of
 from gitdeploy.deploy.app import App, granted
 from gitdeploy.deploy.doctor.finding import Finding
 from gitdeploy.errors import ConfigError
@@ -32,7 +32,10 @@ def findings(app: App) -> Iterator[Finding]:
             f"chmod go-w {keys}",
         )
     yield from _useless(keys)
+    yield from _open(app, keys)
     with suppress(ConfigError):  # told already
+        yield from _nested(app)
+    with suppress(ConfigError):
         yield from _signers(app)
 
 
@@ -56,6 +59,30 @@ def _broken(app: App) -> Iterator[Finding]:
             "everybody: every push is refused, and no key of gitdeploy lets in",
             error.hint or f"edit {app.layout.server_toml}",
         )
+
+
+def _nested(app: App) -> Iterator[Finding]:
+    """Yield groups whose members are groups: nothing is granted by those."""
+    path = access_toml(app.layout.root)
+    for group, name in granted(app.layout.root).nested:
+        yield Finding(
+            "access-nested-group",
+            f"{path}: [groups] {group} names {name}, which is a group itself",
+            f"the people of {name}, and a person of that name: they get nothing by it",
+            f"edit {path}",
+        )
+
+
+def _open(app: App, path: Path) -> Iterator[Finding]:
+    """Yield keys of this root whose line has lost what keeps a session small."""
+    for key in keys_in(text_of(path)):
+        if opens(key, app.layout.root) and not key.restricted:
+            yield Finding(
+                "key-unrestricted",
+                f"{path}: the line of {key.person} ({key.fingerprint}) lacks restrict",
+                f"{key.person} may forward ports and agents through this machine",
+                f"gitdeploy key add {key.person} FILE",
+            )
 
 
 def _signers(app: App) -> Iterator[Finding]:

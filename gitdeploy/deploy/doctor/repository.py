@@ -96,6 +96,8 @@ def damage_findings(app: App, last: Mapping[str, str]) -> Iterator[Finding]:
 
 def _without(hook: str, *, gate: bool) -> str:
     """Return what happens without a hook."""
+    if hook == "pre-receive":
+        return "who has no right to push: it is kept, though never deployed"
     if hook == "proc-receive":
         return "everybody: every push is refused" if gate else "nobody: it is not used"
     if gate:

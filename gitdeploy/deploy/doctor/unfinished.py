@@ -7,6 +7,7 @@ from gitdeploy.deploy.doctor.finding import Finding
 from gitdeploy.deploy.recover import missed, recover
 from gitdeploy.deploy.repair import repair
 from gitdeploy.deploy.report import Report
+from gitdeploy.deploy.unseen import deploys_it, was_judged
 from gitdeploy.model import Deployment, RefUpdate
 
 __all__ = ["findings"]
@@ -39,14 +40,17 @@ def _unfinished(event: Deployment) -> Finding:
 
 def _missed(app: App, update: RefUpdate) -> Finding:
     where = "nothing" if update.deletes else update.new[:10]
-    frozen = app.ledger.freeze is not None
-    unlock = f"gitdeploy unlock {app.name} && gitdeploy repair {app.name}"
+    mend, fix = "", _repair
+    if app.ledger.freeze is not None:
+        mend = f"gitdeploy unlock {app.name} && gitdeploy repair {app.name}"
+    elif not was_judged(app, update):
+        mend = deploys_it(app, update)
     return Finding(
         "ref-moved-unseen",
         f"{update.ref} moved to {where} without a deployment",
         f"who waits for {update.short} to be deployed: the links do not show it",
-        unlock if frozen else "",
-        fix=None if frozen else _repair,
+        mend,
+        fix=None if mend else fix,
     )
 
 
