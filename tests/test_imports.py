@@ -23,11 +23,8 @@ GATE = {
     " values windows",
     "decide": "rules together words",
     "deploy": "acceptance aftermath app attempt content facts finishing flip flow judge"
-    " notified placed prune push ready recover relocate report reserve"
+    " notified placed prune push ready recorded recover relocate report reserve"
     " showing still_wanted tidy trial trial_time watched wording",
-    "deploy": "acceptance aftermath app attempt facts finishing flip flow judge"
-    " notified placed prune push recorded recover relocate report reserve showing"
-    " still_wanted tidy trial trial_time watched wording",
     "hooks": "note pkt_line proc_receive surface",
     "ledger": "chains database deployments releases schema watches",
     "lock": "lending queue tickets",
