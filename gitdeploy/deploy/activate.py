@@ -70,7 +70,9 @@ def activate(
     with log_open(app, release, report), heard_meanwhile(app):
         check = _looking(app)
         place = workplace(app, release, wanted, report, stage="activate", check=check)
-        _run_commands(app, release, wanted, place, report, time)
+        _run_commands(app, wanted, place, report, time)
+        if is_new and config.activate_for(chain):  # nothing hinders a roll back
+            _check_links(app, release, wanted)
         if config.services_for(chain):  # what they need is there by now
             from gitdeploy.deploy.services import restart_services
 
@@ -87,15 +89,12 @@ def activate(
 
 def _run_commands(
     app: App,
-    release: Release,
     wanted: Wanted,
     place: Workplace,
     report: Report,
     time: TrialTime,
 ) -> None:
     """Run the `[[activate]]` commands where the public link leads."""
-    from gitdeploy.deploy.release_links import check_links
-
     config, chain = wanted.config, wanted.chain
     steps = config.activate_for(chain)
     if not steps:
@@ -113,7 +112,12 @@ def _run_commands(
         place.check()
         with lending(app, trial=chain):
             _run(step, place, config.limit_s(step), report)
-    check_links(app, app.directory(release), config, chain)
+
+
+def _check_links(app: App, release: Release, wanted: Wanted) -> None:
+    from gitdeploy.deploy.release_links import check_links
+
+    check_links(app, app.directory(release), wanted.config, wanted.chain)
 
 
 def _looking(app: App) -> Callable[[], None]:

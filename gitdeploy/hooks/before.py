@@ -25,7 +25,7 @@ from gitdeploy.system import clock
 from gitdeploy.system.client import Client
 from gitdeploy.system.terminal import fit, printable
 
-__all__ = ["judge"]
+__all__ = ["judge", "refuse_stranger"]
 
 _QUARANTINE: Final = (
     "GIT_OBJECT_DIRECTORY",
@@ -46,6 +46,16 @@ def judge(updates: bytes) -> int:
         updates: As git hands them to pre-receive: `OLD NEW REF`, a line each.
     """
     return guarded(lambda: _serve(updates, os.environ))
+
+
+def refuse_stranger() -> int:
+    """Say to whom the app belongs, since it is not us; return 1."""
+
+    def refused() -> int:
+        with app_here(os.environ):
+            return 1
+
+    return guarded(refused)
 
 
 def _serve(lines: bytes, environ: Mapping[str, str]) -> int:

@@ -2,7 +2,8 @@
 
 git runs it while the objects of a push are in quarantine (git-receive-pack(1)): what
 is refused here goes with them, and nobody can fetch it or is charged for it. Only
-people with keys are asked; the server's own user may do everything.
+people with keys are asked; the server's own user may do everything, and nobody else
+without a key: what root's git has received would stay root's, among that user's files.
 
 Nearly always what the forced command found a moment ago is enough (`permit`). In any
 other case rights are asked anew (`before`), which is imported only then: half of what
@@ -24,6 +25,10 @@ def main() -> int:
     """Refuse the whole push, or let git go on; return the exit status."""
     key = os.environ.get("GITDEPLOY_KEY")
     updates = sys.stdin.buffer.read()
+    if os.stat(os.environ.get("GIT_DIR", ".")).st_uid != os.geteuid():
+        from gitdeploy.hooks.before import refuse_stranger
+
+        return refuse_stranger()
     if not key:
         return 0
     if _option_bytes() > _MOST_OPTION_BYTES:

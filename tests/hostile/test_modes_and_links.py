@@ -354,6 +354,7 @@ def test_root_does_not_push_into_another_users_app(attack: Scene) -> None:
         done.stderr.replace("remote:", "").split()
     )
     assert not attack.path("shop.git/refs/heads/new").exists()
+    assert strangers(attack) == []
 
 
 def test_one_users_app_in_anothers_root_is_refused(attack: Scene) -> None:
