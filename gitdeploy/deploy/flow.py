@@ -9,7 +9,6 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from gitdeploy.config.declared import declares_commands
 from gitdeploy.decide import Deploy, RefKind, Refuse, RollBack, reached
 from gitdeploy.deploy import wording
 from gitdeploy.deploy.acceptance import Acceptance, Superseded
@@ -18,7 +17,7 @@ from gitdeploy.deploy.attempt import Attempt, Wanted
 from gitdeploy.deploy.facts import Source, content_id
 from gitdeploy.deploy.flip import check_links, check_showable, go_back
 from gitdeploy.deploy.judge import Push, judge, withheld_now
-from gitdeploy.deploy.ready import ready_for
+from gitdeploy.deploy.ready import check_links_seen, ready_for
 from gitdeploy.deploy.recorded import overridden, signer_of
 from gitdeploy.deploy.report import Report
 from gitdeploy.deploy.showing import Showing
@@ -247,11 +246,7 @@ class Flow:
         """See whether a release that is there holds what another chain wants of it."""
         wanted = self._wanted(attempt.source, chain)
         assert attempt.release is not None
-        if declares_commands(wanted.config):
-            from gitdeploy.deploy.release_links import check_links
-
-            directory = self._app.directory(attempt.release)
-            check_links(self._app, directory, wanted.config, chain)
+        check_links_seen(self._app, attempt.release, wanted.config, chain)
         if wanted.config.checks_for(chain) and not wanted.unchecked:
             from gitdeploy.deploy.checks import check_ready
 

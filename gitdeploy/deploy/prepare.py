@@ -10,6 +10,7 @@ from gitdeploy.deploy.donor import without_touched, write_manifest
 from gitdeploy.deploy.materialise import Made, materialise
 from gitdeploy.deploy.moved_shared import check_moved
 from gitdeploy.deploy.quota import check_quota
+from gitdeploy.deploy.ready import note_links_seen
 from gitdeploy.deploy.release_log import log_open
 from gitdeploy.deploy.report import Report
 from gitdeploy.deploy.still_wanted import check_still_wanted
@@ -173,6 +174,7 @@ def _seal(app: App, release: Release, wanted: Wanted, made: Made) -> Release:
     shared = app.shared_of(wanted.config.shared.scope, wanted.chain).base
     places = (layout.releases, shared, layout.manifests)
     files.sync_filesystems([place for place in places if place.is_dir()])
+    note_links_seen(app, release)
     return app.ledger.releases.seal(
         release, at=clock.now(), files=made.files, size_bytes=made.size_bytes
     )
