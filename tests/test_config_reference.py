@@ -16,10 +16,10 @@ from gitdeploy.config import (
     Config,
     Run,
     Service,
-    declares_commands,
     parse,
     unsupported,
 )
+from gitdeploy.config.declared import declares_commands
 
 REFERENCE = Path(__file__).parent.parent / "deploy.toml"
 

@@ -199,7 +199,7 @@ OF_PATHS = {
     *("chmod", "hardlink_to", "mkdir", "rename", "rmdir", "symlink_to", "touch"),
     *("unlink", "write_bytes", "write_text"),
 }
-FILES = {"system/below.py", "system/files.py", "system/removal.py"}
+FILES = {"system/below.py", "system/files.py", "system/removal.py", "system/copying.py"}
 NOT_OUR_DISK = {
     "system/client.py: os.write": "the pusher's pipe",
     "door.py: os.open": "the null device, when who reads us is gone",

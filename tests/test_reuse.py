@@ -260,6 +260,47 @@ def test_a_promotion_to_prod_with_its_own_shared_state_reuses_outputs(
     assert shop.new_runs() == []
 
 
+def test_prod_takes_from_another_commit_only_what_it_has_shown(shop: Shop) -> None:
+    """What a step reads and does not state may have gone into it."""
+    shared = '[shared]\ndirs = ["storage"]\nscope = "chain"\n'
+    toml = shared + shop.step("mkdir lib; cat side lock.json > lib/made || true")
+    assert shop.ran(toml, **{"lock.json": "1", "side": "left"}) == ["deps"]
+    shop.work.remove("side")
+    assert shop.ran(**{"index.html": "1"}) == []
+    assert (shop.live / "lib/made").read_text() == "left1"
+    assert released(shop, "v1") == ["deps"]
+    assert shop.ran(**{"index.html": "2"}) == []
+    assert (shop.live / "lib/made").read_text() == "1"
+    assert released(shop, "v2") == []
+
+
+def released(shop: Shop, tag: str) -> list[str]:
+    """Release what is committed, and return which steps ran; prod has what it makes."""
+    shop.work.tag(tag)
+    push = shop.work.push(tag)
+    assert push.code == 0, push.output
+    prod = shop.server.link("shop")
+    assert prod is not None
+    assert (prod / "lib/made").read_text() == "1"
+    return shop.new_runs()
+
+
+def test_what_a_later_step_changed_by_a_second_name_is_not_passed_on(
+    shop: Shop,
+) -> None:
+    """With the time that it had: only its content tells."""
+    hidden = (
+        "touch -r lib/made t; ln lib/made n; printf 9 > n; touch -r t n; rm t;"
+        "ln n other"
+    )
+    toml = shop.step() + f'[[build.steps]]\nrun = "{hidden}"\n'
+    assert shop.ran(toml, **{"lock.json": "1"}) == ["deps"]
+    assert (shop.live / "lib/made").read_text() == "9"
+    assert shop.ran(shop.step(), **{"index.html": "1"}) == ["deps"]
+    assert (shop.live / "lib/made").read_text() == "1"
+    assert "lib/made was changed there" in shop.log()
+
+
 def test_outputs_of_a_failed_release_are_not_trusted(shop: Shop) -> None:
     """Only a ready release is a donor."""
     bad = shop.step() + '[[build.steps]]\nrun = "false"\n'

@@ -75,7 +75,7 @@ class Shop:
         self.number = 0
         self._own()
         self.run(sys.executable, "-m", "gitdeploy", "setup", "shop")
-        free = '[steps]\nconfine = "off"\n'  # steps leave their marks outside
+        free = '[steps]\nconfine = "off"\n[sharing]\noutputs = true\n'  # marks outside
         (self.root / "shop/server.toml").write_text(free)
 
     def run(self, *words: str) -> CompletedProcess[str]:

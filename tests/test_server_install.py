@@ -371,7 +371,7 @@ def test_a_fresh_server_is_set_up_and_the_second_time_nothing_changes(fresh: Mac
     assert "access grant ada admin" in said
     for path, wanted in {
         "/home/deploy": "711 deploy:deploy",
-        "/home/deploy/gitdeploy": "755 deploy:deploy",
+        "/home/deploy/gitdeploy": "711 deploy:deploy",
         "/home/deploy/.ssh": "700 deploy:deploy",
         str(texts.SNIPPET): "644 root:root",
         str(texts.UNIT): "644 root:root",
@@ -519,7 +519,7 @@ def test_an_existing_user_and_a_root_elsewhere_are_fine(fresh: Machine):
     said = fresh.gitdeploy(*INSTALL, *words).stdout
     assert "made        the user" not in said
     assert "setup shop --root /srv/sites/all" in said
-    assert mode(fresh, "/srv/sites/all") == "755 ada:ada"
+    assert mode(fresh, "/srv/sites/all") == "711 ada:ada"
     assert mode(fresh, "/srv/sites") == "755 root:root"
     assert mode(fresh, "/home/ada") == "700 ada:ada"
     assert "/srv/sites/all/*/run/*.log" in fresh.path(texts.LOGROTATE).read_text()

@@ -6,7 +6,6 @@ at the top of this project shows them in use.
 
 from gitdeploy.config.commands import Activation, Command, Run, Step
 from gitdeploy.config.confining import Steps
-from gitdeploy.config.declared import declares_commands
 from gitdeploy.config.load import parse, unsupported
 from gitdeploy.config.notify import Notify, Webhook
 from gitdeploy.config.probing import Answer, Check, Health
@@ -56,7 +55,6 @@ __all__ = [
     "Steps",
     "Submodules",
     "Webhook",
-    "declares_commands",
     "parse",
     "parse_server",
     "unsupported",

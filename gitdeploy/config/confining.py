@@ -48,5 +48,15 @@ class Steps(Table, frozen=True, kw_only=True):
     """What confined commands may read besides the system; default nothing."""
     writable: tuple[ServerPath, ...] = ()
     """What confined commands may write besides their release; default nothing."""
+    strict_inputs: Literal["auto", "on", "off"] = "auto"
+    """on: a confined step that states inputs sees nothing else of its release; off:
+    it sees all; auto: on where confine is require. Default auto."""
     unconfined: tuple[str, ...] = ()
     """Commands that are not confined, word for word as `run` has them."""
+
+    @property
+    def are_strict(self) -> bool:
+        """Whether a step shall see no more than it states, where it is confined."""
+        if self.strict_inputs == "auto":
+            return self.confine == "require"
+        return self.strict_inputs == "on"

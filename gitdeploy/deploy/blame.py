@@ -1,4 +1,4 @@
-"""Why a step failed, where it wanted to write into a file that releases share."""
+"""Why a step failed, where a file of its release was not there for it as it thought."""
 
 import os
 import re
@@ -6,35 +6,46 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-__all__ = ["blame"]
+__all__ = ["MISSED", "blame"]
 
 _REFUSED: Final = re.compile(
     r"permission denied|operation not permitted|\bEACCES\b|\bEPERM\b", re.IGNORECASE
 )
+MISSED: Final = re.compile(
+    r"no such file|not found|cannot (?:find|open|access)|can't open|does not exist"
+    r"|could not (?:find|resolve)|\bENOENT\b",
+    re.IGNORECASE,
+)
+"""What programs say of a file that is not there."""
 _QUOTED: Final = re.compile(r"""'([^']+)'|"([^"]+)"|`([^`']+)[`']|\u2018([^\u2019]+)""")
 _MARKS: Final = "'\"`()[]<>,:;=\u2018\u2019"
 _MARK: Final = re.compile(f"[{re.escape(_MARKS)}]+")
 
 
 def blame(
-    tail: Sequence[str], directory: Path, is_shared: Callable[[str], bool]
+    tail: Sequence[str],
+    directory: Path,
+    is_it: Callable[[str], bool],
+    *,
+    said: re.Pattern[str] = _REFUSED,
 ) -> str | None:
-    """Return the shared file that a step was not let write into, the last one named.
+    """Return the file that a step failed for, the last one that it named.
 
     Args:
         tail: The last lines that it printed.
         directory: The release it ran in.
-        is_shared: Whether a path, relative to the release, is a file that other
-            releases have too and that is read-only for that.
+        is_it: Whether a path, relative to the release, is a file that it can have
+            failed for: one that is read-only, as other releases have it too.
+        said: What the line has to say, in which it is named.
 
     Returns:
         Its path in the release; None where the step failed for another reason.
     """
     for line in reversed(tail):
-        if _REFUSED.search(line):
+        if said.search(line):
             for word in _words(line):
                 for path in _paths(word, directory):
-                    if is_shared(path):
+                    if is_it(path):
                         return path
     return None
 

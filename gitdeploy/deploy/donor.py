@@ -9,7 +9,8 @@ from typing import Final
 import msgspec
 
 from gitdeploy import manifest, unchanged
-from gitdeploy.config import Config, declares_commands
+from gitdeploy.config import Config
+from gitdeploy.config.declared import declares_commands
 from gitdeploy.deploy.app import App
 from gitdeploy.manifest import Manifest
 from gitdeploy.model import CHAINS, ChainName, Release

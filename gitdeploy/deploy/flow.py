@@ -18,6 +18,7 @@ from gitdeploy.deploy.attempt import Attempt, Wanted
 from gitdeploy.deploy.facts import Source, content_id
 from gitdeploy.deploy.flip import check_links, check_showable, go_back
 from gitdeploy.deploy.judge import Push, judge, withheld_now
+from gitdeploy.deploy.ready import ready_for
 from gitdeploy.deploy.recorded import overridden, signer_of
 from gitdeploy.deploy.report import Report
 from gitdeploy.deploy.showing import Showing
@@ -216,7 +217,7 @@ class Flow:
             return
         chain, source = attempt.decision.chain, attempt.source
         content = content_id(source, chain)
-        ready = self._app.ready_with(content)
+        ready = ready_for(self._app, content, source.config, chain)
         anew = "rebuild" in self._push.options
         if content in self._failed:  # by another ref of this push
             raise self._failed[content]

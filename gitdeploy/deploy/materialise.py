@@ -10,7 +10,8 @@ import msgspec
 
 from gitdeploy import unchanged
 from gitdeploy.checkout import check_out, check_out_some
-from gitdeploy.config import Config, declares_commands
+from gitdeploy.config import Config
+from gitdeploy.config.declared import declares_commands
 from gitdeploy.deploy.app import App
 from gitdeploy.deploy.attempt import Wanted
 from gitdeploy.deploy.conversion import growth

@@ -11,6 +11,7 @@ from gitdeploy.deploy.checks import has_passed
 from gitdeploy.deploy.facts import Source, content_id
 from gitdeploy.deploy.planned_steps import planned_steps
 from gitdeploy.deploy.prune import to_prune
+from gitdeploy.deploy.ready import ready_for
 from gitdeploy.errors import ReleaseFailed
 from gitdeploy.model import short_ref
 from gitdeploy.repository.changes import Changes, changes
@@ -143,7 +144,8 @@ def _checks(app: App, source: Source, decision: Decision, config: Config) -> lis
     if not isinstance(decision, Deploy):
         return []
     wanted = Wanted.of(source, decision.chain)
-    ready = app.ready_with(content_id(source, decision.chain))
+    content = content_id(source, decision.chain)
+    ready = ready_for(app, content, config, decision.chain)
     if not decision.build and ready and has_passed(app, ready[0], wanted):
         return []
     return [_asked(check) for check in config.checks_for(decision.chain)]

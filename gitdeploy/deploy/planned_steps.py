@@ -7,14 +7,13 @@ from typing import Final
 from gitdeploy.config import Step
 from gitdeploy.deploy.app import App
 from gitdeploy.deploy.attempt import Wanted
-from gitdeploy.deploy.reuse import named
+from gitdeploy.deploy.reuse import links_outputs, named
 from gitdeploy.deploy.step_key import Key, StepKeys
+from gitdeploy.deploy.trust import made_in, may_take
 from gitdeploy.deploy.workplace import place_of
-from gitdeploy.errors import StepFailed
+from gitdeploy.errors import ReleaseFailed, StepFailed
 from gitdeploy.globs import Glob, is_glob
 from gitdeploy.model import Release
-from gitdeploy.sharing import way_in
-from gitdeploy.steps import can_be_unprivileged
 from gitdeploy.system import clock
 from gitdeploy.system.scratch import scratch_directory
 
@@ -46,17 +45,16 @@ def _all_planned(
 ) -> list[dict[str, str]]:
     steps = wanted.config.build.steps
     pretended = Release(0, "0-planned", None, None, "", "preparing", clock.now())
-    place = place_of(app, pretended, wanted, nowhere, stage="build")
+    place = place_of(app, pretended, wanted, nowhere, stage="build", looks=True)
     keys = StepKeys(app, wanted, place)
-    links = any(step.reuse == "share" for step in steps) and (
-        way_in(app.layout.releases, hard_links=can_be_unprivileged()) == "hardlink"
-    )
+    links = links_outputs(app, wanted.config)
     found = []
     for step in steps:
         try:
             key = keys.of(step, read_only=links and step.reuse == "share")
-        except StepFailed as error:
-            found.append({"name": step.title, "does": "fail", "why": error.outcome})
+        except ReleaseFailed as error:
+            why = error.outcome if isinstance(error, StepFailed) else error.message
+            found.append({"name": step.title, "does": "fail", "why": why})
             break
         does, why = _planned(app, wanted, step, key, changed)
         found.append({"name": step.title, "does": does, "why": why})
@@ -71,7 +69,9 @@ def _planned(
         remark = key.remark.removeprefix("always runs: ") or always
         return "run", "as all are to" if wanted.anew else remark
     for donor in app.ledger.releases.holding(key.value):
-        return "reuse", f"from release {donor.number}: {named(step)} unchanged"
+        made = made_in(app, donor).get(key.value)
+        if made and may_take(app, wanted, donor, made):
+            return "reuse", f"from release {donor.number}: {named(step)} unchanged"
     if changed is None:
         return "run", "nothing is live yet"
     if read := list(_read(step, changed)):

@@ -5,24 +5,28 @@ changed is not.
 """
 
 import os
+from pathlib import Path
+
+from msgspec.structs import replace
 
 from gitdeploy import outputs
-from gitdeploy.config import Step
+from gitdeploy.config import Config, Step
 from gitdeploy.deploy.app import App
 from gitdeploy.deploy.attempt import Wanted
 from gitdeploy.deploy.report import Report
 from gitdeploy.deploy.step_key import Key, StepKeys
+from gitdeploy.deploy.trust import made_in, may_take, was_on_prod
 from gitdeploy.deploy.untouched import Untouched
 from gitdeploy.errors import SystemFailed
 from gitdeploy.model import Release
 from gitdeploy.outputs import Made
-from gitdeploy.sharing import way_in
+from gitdeploy.sharing import can_reflink, way_in
 from gitdeploy.steps import Place, can_be_unprivileged
 from gitdeploy.system import clock, disk, files
 from gitdeploy.system.clock import Stopwatch
 from gitdeploy.system.terminal import count, printable
 
-__all__ = ["Reuse", "named"]
+__all__ = ["Reuse", "links_outputs", "named"]
 
 
 class Reuse:
@@ -46,16 +50,19 @@ class Reuse:
         self._wanted = wanted
         self._report = report
         self._keys = StepKeys(app, wanted, place)
-        self._links = self._may_link()
+        self._links = links_outputs(app, wanted.config)
+        self._tell_if_copied()
         self._made: dict[str, Made] = {}
         self.shared = Untouched(app, release, report)
 
-    def _may_link(self) -> bool:
-        """Return whether outputs to be shared have to be shared by hard links."""
-        if all(step.reuse != "share" for step in self._wanted.config.build.steps):
-            return False
-        place = self._app.layout.releases
-        return way_in(place, hard_links=can_be_unprivileged()) == "hardlink"
+    def _tell_if_copied(self) -> None:
+        """Say what the server would have to allow for what deploy.toml asks for."""
+        app = self._app
+        if not _asks_to_share(self._wanted.config) or app.server.sharing.outputs:
+            return
+        if not can_reflink(app.layout.releases):
+            said = "outputs are copied: [sharing] outputs of server.toml"
+            self._report.line("sharing", said)
 
     def key(self, step: Step) -> Key:
         """Return what the next step is known by; see `StepKeys.of`."""
@@ -73,41 +80,56 @@ class Reuse:
             return False
         watch = Stopwatch()
         for donor in self._app.ledger.releases.holding(key):
-            made = _record(self._app, donor).get(key)
-            if why := self._taken_from(step, donor, made):
-                self._log(step, f"not as release {donor.number} has it: {why}")
-                self._app.ledger.releases.unmade(donor.number, key)
-                continue
-            assert made is not None
-            self._log(step, f"taken from release {donor.number}")
-            same = f"reused: {named(step)} unchanged"
-            self._report.line(step.title, same, watch.seconds)
-            self._remember(step, key, made.placed, donor)
-            return True
+            if self._taken_from(step, key, donor):
+                self._log(step, f"taken from release {donor.number}")
+                same = f"reused: {named(step)} unchanged"
+                self._report.line(step.title, same, watch.seconds)
+                return True
         return False
 
-    def _taken_from(self, step: Step, donor: Release, made: Made | None) -> str:
-        """Bring outputs from a release; return why they were not, or nothing."""
-        source = self._app.directory(donor)
-        if made is None:
-            return "its record is gone"
+    def _taken_from(self, step: Step, key: str, donor: Release) -> bool:
+        """Bring outputs from a release, if it has them as they were made."""
+        made = made_in(self._app, donor).get(key)
+        if made and not may_take(self._app, self._wanted, donor, made):
+            why = "more than its inputs may have gone into it, of another commit"
+            self._log(step, f"not from release {donor.number}: {why}")
+            return False
         try:
-            now = outputs.look(source, step.outputs)
-            if path := next(outputs.changed(made.entries, now), None):
-                return f"{os.fsdecode(path)} was changed there"
-            outputs.bring(
-                made,
-                step.outputs,
-                source,
-                self._directory,
-                linked=self._is_linked(step),
-            )
+            contents = self._brought(step, made, self._app.directory(donor))
         except (SystemFailed, OSError) as error:
-            return _why(error)
-        return ""
+            self._log(step, f"not as release {donor.number} has it: {_why(error)}")
+            self._app.ledger.releases.unmade(donor.number, key)
+            return False
+        assert made is not None
+        trusted = made.trusted or was_on_prod(self._app, donor)
+        made = replace(made, contents=contents, trusted=trusted)
+        self._remember(step, key, made, donor)
+        return True
 
-    def keep(self, step: Step, key: str) -> None:
+    def _brought(
+        self, step: Step, made: Made | None, source: Path
+    ) -> dict[bytes, bytes]:
+        """Bring outputs from a release, and return what they hold in this one.
+
+        Raises:
+            SystemFailed: They are not there as they were made.
+            OSError: They could not be brought.
+        """
+        if made is None:
+            raise SystemFailed("its record is gone")
+        now = outputs.look(source, step.outputs)
+        if path := next(outputs.changed(made.entries, now), None):
+            raise SystemFailed(f"{os.fsdecode(path)} was changed there")
+        linked = self._is_linked(step)
+        return outputs.bring(made, step.outputs, source, self._directory, linked=linked)
+
+    def keep(self, step: Step, key: str, *, trusted: bool) -> None:
         """Remember what a step made, which has just ended.
+
+        Args:
+            step: The step.
+            key: What it is known by.
+            trusted: Whether nothing can have gone into it that its key does not tell.
 
         Changes: the modes of its outputs where they are shared by hard links; the
             record; the ledger.
@@ -115,34 +137,38 @@ class Reuse:
         if step.reuse == "off":
             return
         try:
-            made = outputs.look(self._directory, step.outputs)
-            if why := outputs.unfit(made, step.outputs):
+            entries = outputs.look(self._directory, step.outputs)
+            if why := outputs.unfit(entries, step.outputs):
                 self._log(step, f"cannot be reused: {why}")
                 return
-            placed = outputs.names_of_place(self._directory, made)
+            places = outputs.places_of(self._directory)
+            contents, naming = outputs.read(self._directory, entries, places)
+            commit = self._wanted.commit
+            made = Made(entries, contents, naming, commit, trusted)
             if self._is_linked(step):
-                self._set_apart(step)
+                self._set_apart(step, made)
         except (SystemFailed, OSError) as error:
             self._log(step, f"cannot be reused: {_why(error)}")
             return
-        self._remember(step, key, placed, self._release)
+        self._remember(step, key, made, self._release)
 
-    def _set_apart(self, step: Step) -> None:
-        made = outputs.look(self._directory, step.outputs)
-        if outputs.own(made, step.outputs, self._directory):
-            made = outputs.look(self._directory, step.outputs)
-        outputs.make_read_only(self._directory, made)
+    def trusts(self, key: str) -> bool:
+        """Return whether what a step made, or was taken, may go to any release."""
+        return self._made[key].trusted
 
-    def _remember(
-        self, step: Step, key: str, placed: tuple[bytes, ...], origin: Release
-    ) -> None:
+    def _set_apart(self, step: Step, made: Made) -> None:
+        outputs.own(made, step.outputs, self._directory)
+        entries = outputs.look(self._directory, step.outputs)
+        outputs.make_read_only(self._directory, entries)
+
+    def _remember(self, step: Step, key: str, made: Made, origin: Release) -> None:
         entries = outputs.look(self._directory, step.outputs)
         clock.wait_past(max(seen.ctime_ns for seen in entries.values()))
         if self._is_linked(step):
             entries = outputs.without_ctime(entries)
-        made = self._made[key] = Made(entries, placed)
+        made = self._made[key] = replace(made, entries=entries)
         if self._is_linked(step):
-            theirs = _record(self._app, origin).get(key, made)
+            theirs = made_in(self._app, origin).get(key, made)
             self.shared.add(origin, step.outputs, theirs)
         files.make_directory(self._app.layout.outputs)
         place = self._app.layout.outputs / self._release.name
@@ -157,15 +183,23 @@ class Reuse:
         self._report.log.heading(printable(f"{step.title}  {text}"))
 
 
+def links_outputs(app: App, config: Config) -> bool:
+    """Return whether outputs that are to be shared are shared by hard links.
+
+    Where the file system knows reflinks they need none.
+    """
+    if not (_asks_to_share(config) and app.server.sharing.outputs):
+        return False
+    place = app.layout.releases
+    return way_in(place, hard_links=can_be_unprivileged()) == "hardlink"
+
+
+def _asks_to_share(config: Config) -> bool:
+    return any(step.reuse == "share" for step in config.build.steps)
+
+
 def _why(error: SystemFailed | OSError) -> str:
     return disk.blamed(error) if isinstance(error, OSError) else error.message
-
-
-def _record(app: App, release: Release) -> dict[str, Made]:
-    try:
-        return outputs.decode((app.layout.outputs / release.name).read_bytes())
-    except OSError:
-        return {}
 
 
 def named(step: Step) -> str:

@@ -16,6 +16,7 @@ from gitdeploy.deploy.attempt import Wanted
 from gitdeploy.deploy.facts import Source, content_id, read_source
 from gitdeploy.deploy.move import Move, Outcome
 from gitdeploy.deploy.placed import NO_REF
+from gitdeploy.deploy.ready import ready_for
 from gitdeploy.deploy.report import Report
 from gitdeploy.errors import (
     Cancelled,
@@ -207,7 +208,9 @@ def _fit_for_prod(
 ) -> Release:
     """Return what prod shows of what is staged: the release itself, where it can."""
     content = content_id(source, "prod")
-    ready = [release] if content == release.content else app.ready_with(content)
+    ready = ready_for(app, content, source.config, "prod")
+    if release in ready:
+        ready = [release]
     if not ready:
         return _prepared(app, "release", source, "prod", report)
     wanted = Wanted.of(source, "prod")

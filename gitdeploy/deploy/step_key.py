@@ -8,20 +8,23 @@ does not state what it reads counts as reading all of the commit.
 import hashlib
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 from gitdeploy.config import Command, Step
 from gitdeploy.deploy.app import App
 from gitdeploy.deploy.attempt import Wanted
 from gitdeploy.deploy.inputs import Read, read_by
+from gitdeploy.ground import Ground
+from gitdeploy.shared import read_shared
 from gitdeploy.steps import Place, what_tool_says
 
-__all__ = ["Key", "StepKeys"]
+__all__ = ["Key", "StepKeys", "names_variable"]
 
 _VERSION: Final = 2
 """Counts up when what a key is made of changes."""
+_MOST_SHARED_BYTES: Final = 64 * 2**20
 _OURS: Final = re.compile(r"GITDEPLOY_[A-Z_]+")
 
 
@@ -33,13 +36,15 @@ class Key:
     """None for a step that always runs."""
     remark: str = ""
     """What the step's author should know; for the log."""
+    reads: tuple[str, ...] | None = None
+    """Where in the release lies all that it knows; None: it knows all of the commit."""
 
 
 class StepKeys:
     """The keys of a commit's steps, asked for in their order."""
 
     def __init__(self, app: App, wanted: Wanted, place: Place) -> None:
-        self._shared = app.layout.shared_of(wanted.config.shared.scope, wanted.chain)
+        self._shared = app.shared_of(wanted.config.shared.scope, wanted.chain)
         self._wanted = wanted
         self._place = place
         self._before: list[str] = []
@@ -73,7 +78,21 @@ class StepKeys:
         )
         self._before.append(value)
         self._made |= set(step.outputs)
-        return Key(value, self._remark(read))
+        reads = None if self._open else tuple(self._known(read))
+        return Key(value, self._remark(read), reads)
+
+    def _known(self, read: Read) -> Iterator[str]:
+        """Yield what of a release a key says all about, and the links to shared state.
+
+        What is shared is no secret to any step, and changes nothing in a key but for
+        files that are inputs.
+        """
+        config = self._wanted.config
+        base = "" if config.checkout.path == "." else f"{config.checkout.path}/"
+        for path, _, _ in read.objects:
+            if path.startswith(base):
+                yield path.removeprefix(base)
+        yield from (*config.shared.files, *config.shared.dirs)
 
     def _missing(self, read: Read) -> list[str]:
         """Return the inputs that neither the commit has nor a step before made."""
@@ -106,7 +125,7 @@ class StepKeys:
     def _tool(self, step: Step) -> str | None:
         if step.tool is None:
             return None
-        return what_tool_says(step, self._place)
+        return what_tool_says(step, self._place.only_reading())
 
     def _shared_content(self, step: Step) -> list[tuple[str, str | None]]:
         """Return what shared files that it reads hold: git knows nothing of them."""
@@ -122,15 +141,23 @@ def _why_none(read: Read | None, missing: list[str]) -> str:
     return f"always runs: no file matches {', '.join(read.idle)}"
 
 
+def names_variable(command: Command, name: str) -> bool:
+    """Return whether a command's own text names a variable of ours."""
+    return name in _OURS.findall(_words(command))
+
+
 def _words(command: Command) -> str:
     return command if isinstance(command, str) else "\n".join(command)
 
 
-def _hash_of(path: Path) -> str | None:
-    try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError:  # nothing there, or nothing that we may read
-        return None
+def _hash_of(place: Ground) -> str | None:
+    """Return the hash of a shared file; None where there is none.
+
+    Raises:
+        ReleaseFailed: It cannot be read as a file, or is too large to be an input.
+    """
+    data = read_shared(place, most_bytes=_MOST_SHARED_BYTES)
+    return None if data is None else hashlib.sha256(data).hexdigest()
 
 
 def _digest(*parts: object) -> str:

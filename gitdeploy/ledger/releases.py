@@ -169,6 +169,11 @@ class Releases:
             key,
         )
 
+    def keys_of(self, number: int) -> list[str]:
+        """Return the keys of the steps whose outputs a release holds."""
+        sql = "SELECT key FROM step_output WHERE release = ?"
+        return [row["key"] for row in self._database.rows(sql, number)]
+
     def on_disk(self) -> list[Release]:
         """Return the releases that have a directory, oldest first."""
         return self._select("WHERE state <> 'pruned' ORDER BY number")

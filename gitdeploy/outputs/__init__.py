@@ -1,16 +1,21 @@
 """What a step made, known again, and passed on to another release."""
 
-from gitdeploy.outputs.passing import bring, make_read_only, names_of_place, own
+from gitdeploy.outputs.content import read
+from gitdeploy.outputs.passing import (
+    bring,
+    copy_seen,
+    make_read_only,
+    own,
+    places_of,
+)
 from gitdeploy.outputs.record import (
     Made,
     Seen,
-    additions,
     changed,
     changed_in_place,
     decode,
     encode,
     look,
-    lost,
     unfit,
     without_ctime,
 )
@@ -18,17 +23,17 @@ from gitdeploy.outputs.record import (
 __all__ = [
     "Made",
     "Seen",
-    "additions",
     "bring",
     "changed",
     "changed_in_place",
+    "copy_seen",
     "decode",
     "encode",
     "look",
-    "lost",
     "make_read_only",
-    "names_of_place",
     "own",
+    "places_of",
+    "read",
     "unfit",
     "without_ctime",
 ]

@@ -4,24 +4,26 @@ The scripts of a virtual environment name the directory that they were made in: 
 files and links the new release's takes its place.
 """
 
+import hashlib
 import os
 import stat
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 from gitdeploy.errors import SystemFailed
-from gitdeploy.outputs.record import Made, Seen, additions, look, lost
-from gitdeploy.system import files, process
-from gitdeploy.system.process import CommandFailed
-from gitdeploy.system.programs import program
-from gitdeploy.system.surroundings import BARE
+from gitdeploy.outputs.content import Folders, copy_file, digest_of
+from gitdeploy.outputs.record import Made, Seen
+from gitdeploy.system import files
+from gitdeploy.system.below import read_beneath
 
-__all__ = ["bring", "make_read_only", "names_of_place", "own"]
+__all__ = ["bring", "copy_seen", "make_read_only", "own", "places_of"]
 
 _STAGE: Final = ".gitdeploy-outputs"
 _WRITE: Final = 0o222
+_MOST_TEXT: Final = 2**26
 
 
 def bring(
@@ -31,11 +33,13 @@ def bring(
     release: Path,
     *,
     linked: bool,
-) -> None:
-    """Bring outputs of one release into another; what came to them later stays there.
+) -> dict[bytes, bytes]:
+    """Bring outputs of one release into another; return what they hold there.
+
+    Nothing else comes along than what the step made, byte for byte.
 
     Args:
-        made: They are as this says.
+        made: What the step made.
         outputs: Their paths.
         source: The release that has them.
         release: The one that shall.
@@ -45,23 +49,18 @@ def bring(
         replace what its commit has there.
 
     Raises:
-        SystemFailed: They could not be brought; `release` is as it was.
+        SystemFailed: They are not what the step made any more, or could not be
+            brought; `release` is as it was.
         OSError: The same, or the disk failed.
     """
-    stage = release / _STAGE
-    try:
-        _copy(outputs, source, stage, linked=linked)
-        for path in [*additions(made.entries, look(stage, outputs))]:
-            files.remove(stage / os.fsdecode(path))
-        if lost(made.entries, look(stage, outputs)):
-            raise SystemFailed("a copy is not what it should be")
-        _name_place(made.placed, stage, source, release)
+    with _stage(release) as stage:
+        copy_seen(made.entries, source, stage, contents=made.contents, linked=linked)
+        placed = _name_place(made.placed, stage, source, release)
         _put_in_place(outputs, stage, release)
-    finally:
-        files.remove_tree(stage)
+    return {**made.contents, **placed}
 
 
-def own(made: Mapping[bytes, Seen], outputs: Collection[str], release: Path) -> bool:
+def own(made: Made, outputs: Collection[str], release: Path) -> bool:
     """Give a release files of its own where they have names elsewhere; was it needed?
 
     Package managers link them to a store of theirs.
@@ -72,97 +71,131 @@ def own(made: Mapping[bytes, Seen], outputs: Collection[str], release: Path) -> 
         SystemFailed: They could not be copied; `release` is as it was.
         OSError: The same, or the disk failed.
     """
-    inside = Counter(seen.inode for seen in made.values())
-    plain = (seen for seen in made.values() if stat.S_ISREG(seen.mode))
+    inside = Counter(seen.inode for seen in made.entries.values())
+    plain = (seen for seen in made.entries.values() if stat.S_ISREG(seen.mode))
     if not any(seen.names > inside[seen.inode] for seen in plain):
         return False
-    stage = release / _STAGE
-    try:
-        _copy(outputs, release, stage, linked=False)
+    with _stage(release) as stage:
+        copy_seen(made.entries, release, stage)
         _put_in_place(outputs, stage, release)
-    finally:
-        files.remove_tree(stage)
     return True
 
 
 def make_read_only(release: Path, entries: Mapping[bytes, Seen]) -> None:
     """Take everybody's right to write into files; folders keep theirs."""
-    for path, seen in entries.items():
-        if stat.S_ISREG(seen.mode) and seen.mode & _WRITE:
-            mode = stat.S_IMODE(seen.mode) & ~_WRITE
-            files.change_mode(release / os.fsdecode(path), mode)
+    with Folders.of(release) as folders:
+        for path, seen in entries.items():
+            if stat.S_ISREG(seen.mode) and seen.mode & _WRITE:
+                files.make_read_only(*folders.at(path), stat.S_IMODE(seen.mode))
 
 
-def names_of_place(release: Path, entries: Mapping[bytes, Seen]) -> tuple[bytes, ...]:
-    """Return the text files and links that name the release's directory.
-
-    Args:
-        release: The release.
-        entries: What lies in its outputs.
-
-    Raises:
-        SystemFailed: They could not be looked through.
-    """
-    places = _places(release)
-    inside = tuple(place + b"/" for place in places)
-    top = os.fsencode(release)
-    links = (path for path, seen in entries.items() if stat.S_ISLNK(seen.mode))
-    named = [
-        link
-        for link in links
-        if (os.readlink(top + b"/" + link) + b"/").startswith(inside)
-    ]
-    tops = [path for path in _tops(entries) if not stat.S_ISLNK(entries[path].mode)]
-    return (*named, *_grep(release, tops, places))
-
-
-def _tops(entries: Mapping[bytes, Seen]) -> Iterator[bytes]:
-    for path in entries:
-        if path.rpartition(b"/")[0] not in entries:
-            yield path
-
-
-def _grep(
-    release: Path, tops: Collection[bytes], places: Collection[bytes]
-) -> list[bytes]:
-    """Return the text files that hold one of some words; grep(1) reads all of them."""
-    if not tops:
-        return []
-    words = [part for place in places for part in ("-e", os.fsdecode(place))]
-    above = os.fsencode(release) + b"/"
-    read = [os.fsdecode(above + top) for top in tops]
-    argv = [program("grep"), "-rlIZF", "-D", "skip", *words, "--", *read]
-    try:
-        said = process.run(argv, env=BARE)
-    except CommandFailed as error:
-        if error.code != 1:
-            raise
-        said = b""  # nothing found
-    return [path.removeprefix(above) for path in said.split(b"\0") if path]
-
-
-def _places(release: Path) -> list[bytes]:
+def places_of(release: Path) -> list[bytes]:
     """Return how a release's directory may be written; the real path may be another."""
     return sorted({os.fsencode(release), os.fsencode(os.path.realpath(release))})
 
 
-def _copy(
-    outputs: Collection[str],
+@contextmanager
+def _stage(release: Path) -> Iterator[Path]:
+    """Give a new directory beside the outputs of a release, gone afterwards."""
+    stage = release / _STAGE
+    files.remove(stage)  # a commit or a step may have put anything there
+    try:
+        files.make_directory(stage)
+        yield stage
+    finally:
+        files.remove(stage)
+
+
+def copy_seen(
+    entries: Mapping[bytes, Seen],
     source: Path,
     stage: Path,
     *,
-    linked: bool,
+    contents: Mapping[bytes, bytes] | None = None,
+    linked: bool = False,
 ) -> None:
-    files.remove_tree(stage)
-    for output in outputs:
-        files.make_directory((stage / output).parent, files.FOR_ALL_TO_VISIT)
-        files.copy_tree(source / output, stage / output, linked=linked)
+    """Copy what was seen, and nothing else, to the same paths in a new directory.
+
+    Args:
+        entries: Files, folders and links, a folder before what is in it.
+        source: Where they lie.
+        stage: Where they shall.
+        contents: What files and links have to hold; None: whatever they hold.
+        linked: Whether files are to be the same ones, with one more name.
+
+    Raises:
+        SystemFailed: Something is not as it was seen, or cannot be copied.
+        OSError: The same, or the disk failed.
+    """
+    with (
+        Folders.of(source) as theirs,
+        Folders.of(stage) as ours,
+        Folders.of(stage) as others,
+    ):
+        for folder in _above(entries):
+            files.make_directory(stage / os.fsdecode(folder), files.FOR_ALL_TO_VISIT)
+        first: dict[int, bytes] = {}
+        for path, seen in entries.items():
+            if stat.S_ISDIR(seen.mode):
+                files.make_directory(stage / os.fsdecode(path), 0o700)
+            elif seen.inode in first:  # hard links stay such
+                _link(others, first[seen.inode], ours, path)
+            else:
+                held = _way(seen, linked=linked)(theirs, ours, path, seen)
+                first |= {seen.inode: path} if stat.S_ISREG(seen.mode) else {}
+                if contents is not None and held != contents.get(path):
+                    raise SystemFailed(f"{os.fsdecode(path)} was changed there")
+    _give_modes(entries, stage)
+
+
+def _way(
+    seen: Seen, *, linked: bool
+) -> Callable[[Folders, Folders, bytes, Seen], bytes]:
+    """Return what copies an entry and says what it holds."""
+    if stat.S_ISLNK(seen.mode):
+        return _copy_link
+    return _link_file if linked else copy_file
+
+
+def _above(entries: Mapping[bytes, Seen]) -> list[bytes]:
+    """Return the folders that outputs lie in and that are not outputs, outer first."""
+    tops = {path.rpartition(b"/")[0] for path in entries}
+    return sorted(folder for folder in tops if folder and folder not in entries)
+
+
+def _copy_link(theirs: Folders, ours: Folders, path: bytes, _seen: Seen) -> bytes:
+    name, folder = theirs.at(path)
+    target = os.readlink(name, dir_fd=folder)
+    files.make_link(target, *ours.at(path))
+    return target
+
+
+def _link_file(theirs: Folders, ours: Folders, path: bytes, seen: Seen) -> bytes:
+    _link(theirs, path, ours, path)
+    name, folder = ours.at(path)
+    if os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode != seen.mode:
+        raise SystemFailed(f"{os.fsdecode(path)} was changed there")
+    return digest_of(ours, path)
+
+
+def _link(source: Folders, path: bytes, destination: Folders, to: bytes) -> None:
+    (name, folder), (new, there) = source.at(path), destination.at(to)
+    files.link_file(name, new, source_in=folder, destination_in=there)
+
+
+def _give_modes(entries: Mapping[bytes, Seen], stage: Path) -> None:
+    """Give folders their modes and times, what is in one before the folder itself."""
+    for path, seen in reversed([*entries.items()]):
+        if stat.S_ISDIR(seen.mode):
+            place = stage / os.fsdecode(path)
+            files.change_mode(place, stat.S_IMODE(seen.mode))
+            files.change_time(place, seen.mtime_ns)
 
 
 def _name_place(
     paths: Collection[bytes], stage: Path, source: Path, release: Path
-) -> None:
-    """Write one release's directory where the other's is named."""
+) -> dict[bytes, bytes]:
+    """Write one release's directory where the other's is named; return what is new."""
     swaps = [
         (os.fsencode(source), os.fsencode(release)),
         (
@@ -170,17 +203,24 @@ def _name_place(
             os.fsencode(os.path.realpath(release)),
         ),
     ]
+    contents: dict[bytes, bytes] = {}
     for path in paths:
         place = stage / os.fsdecode(path)
         link = place.is_symlink()
-        data = os.fsencode(os.readlink(place)) if link else place.read_bytes()
+        data = (
+            os.fsencode(os.readlink(place))
+            if link
+            else read_beneath(stage, path, most_bytes=_MOST_TEXT)
+        )
         for old, new in dict.fromkeys(swaps):
             data = data.replace(old, new)
         if link:
             files.replace_link(place, os.fsdecode(data))
         else:
-            mode = stat.S_IMODE(place.stat().st_mode)
+            mode = stat.S_IMODE(place.lstat().st_mode)
             files.write_whole(place, data, mode, durable=False)
+        contents[path] = data if link else hashlib.sha256(data).digest()
+    return contents
 
 
 def _put_in_place(outputs: Collection[str], stage: Path, release: Path) -> None:

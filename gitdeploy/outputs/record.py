@@ -1,6 +1,7 @@
 """What a step made, as it lay on the disk right then; compared before it is passed on.
 
-Content is not read for that: whoever changes a file changes its time of change.
+Content is read as well before it is passed on: a file with a second name can be
+changed, and its time of change tells nothing, as one more name changes that, too.
 """
 
 import os
@@ -11,21 +12,21 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from gitdeploy.system.below import directory_beneath, status_beneath
+
 __all__ = [
     "Made",
     "Seen",
-    "additions",
     "changed",
     "changed_in_place",
     "decode",
     "encode",
     "look",
-    "lost",
     "unfit",
     "without_ctime",
 ]
 
-_VERSION: Final = 1
+_VERSION: Final = 2
 _KINDS: Final = (stat.S_ISREG, stat.S_ISDIR, stat.S_ISLNK)
 
 
@@ -48,8 +49,15 @@ class Made(msgspec.Struct, array_like=True, frozen=True):
 
     entries: dict[bytes, Seen]
     """By path in the release; the outputs themselves are among them."""
+    contents: dict[bytes, bytes]
+    """SHA-256 of each file, and what each link holds, before anything else ran."""
     placed: tuple[bytes, ...] = ()
     """Text files and links that name the release's directory."""
+    commit: str = ""
+    """Whose step it was, in whichever release it ran."""
+    trusted: bool = False
+    """Whether no file of that commit which the step does not name as an input can have
+    gone into it; or it has been on prod since."""
 
 
 class _File(msgspec.Struct, array_like=True):
@@ -82,32 +90,22 @@ def look(release: Path, outputs: Collection[str]) -> dict[bytes, Seen]:
     Raises:
         OSError: It cannot be looked through.
     """
-    top = os.fsencode(release)
     found: dict[bytes, Seen] = {}
-    pending: list[bytes] = []
-    for output in map(os.fsencode, outputs):
-        if _is_direct(top, output):
-            found[output] = _seen(os.lstat(top + b"/" + output))
-            pending += [output] if stat.S_ISDIR(found[output].mode) else []
-    while pending:
-        folder = pending.pop()
-        with os.scandir(top + b"/" + folder) as entries:
-            for entry in entries:
-                path = folder + b"/" + entry.name
-                found[path] = _seen(entry.stat(follow_symlinks=False))
-                if entry.is_dir(follow_symlinks=False):
-                    pending.append(path)
+    with directory_beneath(release, b"") as top:
+        pending: list[bytes] = []
+        for output in map(os.fsencode, outputs):
+            if status := status_beneath(top, output):
+                found[output] = _seen(status)
+                pending += [output] if stat.S_ISDIR(status.st_mode) else []
+        while pending:
+            folder = pending.pop()
+            with directory_beneath(top, folder) as here, os.scandir(here) as entries:
+                for entry in entries:
+                    path = folder + b"/" + os.fsencode(entry.name)
+                    found[path] = _seen(entry.stat(follow_symlinks=False))
+                    if entry.is_dir(follow_symlinks=False):
+                        pending.append(path)
     return found
-
-
-def _is_direct(top: bytes, path: bytes) -> bool:
-    place = top
-    *folders, _ = path.split(b"/")
-    for folder in folders:
-        place += b"/" + folder
-        if os.path.islink(place) or not os.path.isdir(place):
-            return False
-    return os.path.lexists(top + b"/" + path)
 
 
 def _seen(status: os.stat_result) -> Seen:
@@ -166,19 +164,3 @@ def changed_in_place(
         same = path in now and now[path].inode == then[path].inode
         if same and stat.S_ISREG(then[path].mode):
             yield path
-
-
-def additions(then: Mapping[bytes, Seen], now: Mapping[bytes, Seen]) -> Iterator[bytes]:
-    """Yield what came since, of a whole new folder only the folder."""
-    for path in now:
-        if path not in then and path.rpartition(b"/")[0] in then:
-            yield path
-
-
-def lost(then: Mapping[bytes, Seen], copy: Mapping[bytes, Seen]) -> bool:
-    """Return whether a copy is not what it should be: kinds, modes, sizes."""
-    return then.keys() != copy.keys() or any(
-        then[path].mode != copy[path].mode
-        or (then[path].size != copy[path].size and not stat.S_ISDIR(then[path].mode))
-        for path in then
-    )

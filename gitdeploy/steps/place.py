@@ -2,7 +2,7 @@
 
 import contextlib
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Self
 
@@ -10,6 +10,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from gitdeploy.config import Command
+from gitdeploy.steps.binding import bindings
 from gitdeploy.steps.bounds import Begun, Bounds
 from gitdeploy.steps.box import Box
 from gitdeploy.steps.privileges import setpriv
@@ -65,6 +66,39 @@ class Place(Struct, frozen=True):
             self, confinement=replace(self.confinement, box=box.also(*places))
         )
 
+    def standing_in(self, directory: Path, *, unseen: Collection[Path] = ()) -> Self:
+        """Return this place, where commands find a directory instead of their release.
+
+        Args:
+            directory: What they find.
+            unseen: What they may not read there.
+        """
+        box = self.confinement.box
+        assert box is not None
+        box = replace(
+            box,
+            stands_in=(directory, self.directory),
+            readable=tuple(path for path in box.readable if path not in unseen),
+        )
+        return replace(self, confinement=replace(self.confinement, box=box))
+
+    def only_reading(self) -> Self:
+        """Return this place, where commands only read what is their release."""
+        box = self.confinement.box
+        if box is None:
+            return self
+        box = replace(
+            box,
+            readable=(*box.readable, self.directory),
+            writable=tuple(path for path in box.writable if path != self.directory),
+        )
+        return replace(self, confinement=replace(self.confinement, box=box))
+
+    def holds(self, command: Command) -> bool:
+        """Return whether a command is run in a box."""
+        confinement = self.confinement
+        return confinement.box is not None and words_of(command) not in confinement.free
+
 
 def _argv_of(command: Command) -> list[str]:
     """Return what starts a command of deploy.toml."""
@@ -98,6 +132,7 @@ def started(
     is_free = words_of(command) in place.confinement.free
     with contextlib.ExitStack() as stack:
         environment: Mapping[str, str] = place.environment
+        opened = stack.enter_context(bindings())
         prefix, scratch = _held(place, is_free=is_free), tuple[Path, ...]()
         if is_free:
             environment = place.confinement.free_environment
@@ -105,7 +140,9 @@ def started(
             tmp = stack.enter_context(held_scratch(box.tmp))
             scratch = (tmp, *box.scratch)
             environment = box.environment(environment)
-            boxed = box.words(place.directory, tmp, unprivileged=place.unprivileged)
+            boxed = box.words(
+                place.directory, tmp, opened, unprivileged=place.unprivileged
+            )
             prefix = [*boxed, *prefix]
         within = None if is_free else stack.enter_context(place.bounds.group())
         prefix = [*(within.words if within else ()), *prefix]
@@ -114,7 +151,11 @@ def started(
         if is_free or not box:  # in a box other programs are there
             process.check_found(begun[0], environment.get("PATH", ""))
         child = process.start_command(
-            [*argv, *begun], env=first, cwd=place.directory, stderr=stderr
+            [*argv, *begun],
+            env=first,
+            cwd=place.directory,
+            stderr=stderr,
+            keeps=opened.fds,
         )
         yield Begun(child, scratch, within)
 

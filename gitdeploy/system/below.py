@@ -22,6 +22,8 @@ __all__ = [
     "directory_beneath",
     "give_directory",
     "link_below",
+    "move_below",
+    "named_in",
     "open_below",
     "open_beneath",
     "open_to_read",
@@ -50,7 +52,8 @@ def open_beneath(
     """Return a descriptor of what lies at `base/path`; no link is followed, nor waited.
 
     Args:
-        base: A directory that is ours, or a descriptor of one; itself no link.
+        base: A directory whose own name is ours, or a descriptor of one. What its
+            owner made a link, to another disk perhaps, is followed there.
         path: Below it, without `..`; empty or `.` for the directory itself.
         flags: As for open(2); O_CLOEXEC, O_NOFOLLOW and O_NONBLOCK come to them.
         mode: The permissions of a file that is made.
@@ -62,7 +65,7 @@ def open_beneath(
     flags |= os.O_CLOEXEC | os.O_NOFOLLOW | (0 if flags & os.O_PATH else os.O_NONBLOCK)
     if isinstance(base, int):
         return open_without_links(base, name, flags, mode)
-    fd = os.open(base, _DIRECTORY)
+    fd = os.open(base, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         return open_without_links(fd, name, flags, mode)
     finally:
@@ -181,8 +184,13 @@ def link_below(base: Path, relative: str, target: str) -> None:
     """
     folder, _, name = os.fsencode(relative).rpartition(b"/")
     with open_below(base, folder, _open_or_make) as fd:
-        files.remove(base / relative)
+        files.remove(named_in(fd, os.fsdecode(name)))
         os.symlink(target, name, dir_fd=fd)
+
+
+def named_in(directory: int, name: str) -> Path:
+    """Return a path by which a name of an open directory is reached (proc(5))."""
+    return Path(f"/proc/self/fd/{directory}", name)
 
 
 def put_below(base: Path, relative: bytes, by: Path) -> bool:
@@ -207,6 +215,39 @@ def put_below(base: Path, relative: bytes, by: Path) -> bool:
                 return False
             os.rename(by, name, dst_dir_fd=fd)
     return True
+
+
+def move_below(source: Path, destination: Path, relative: str) -> bool:
+    """Move what lies at a path below one directory to the same path below another.
+
+    Missing parents are made there; none is followed, here or there, where it is a link.
+
+    Returns:
+        Whether there was anything; if not, there is nothing in either by now.
+
+    Raises:
+        OSError: It could not be moved; a parent is a file or a link.
+    """
+    folder, _, name = os.fsencode(relative).rpartition(b"/")
+    with open_below(destination, folder, _open_or_make) as there:
+        files.remove(destination / relative)
+        status = status_beneath(source, relative)
+        if status is None:
+            return False
+        with open_below(source, folder) as here:
+            _move(name, here, there, status.st_mode)
+    return True
+
+
+def _move(name: bytes, here: int, there: int, mode: int) -> None:
+    try:
+        os.rename(name, name, src_dir_fd=here, dst_dir_fd=there)
+    except PermissionError:  # a directory that we may not write to: its `..` changes
+        if not stat.S_ISDIR(mode):
+            raise
+        os.chmod(name, stat.S_IMODE(mode) | stat.S_IRWXU, dir_fd=here)
+        os.rename(name, name, src_dir_fd=here, dst_dir_fd=there)
+        os.chmod(name, stat.S_IMODE(mode), dir_fd=there)
 
 
 def _open(name: bytes, parent: int) -> int:

@@ -1,7 +1,7 @@
 """Every call that changes the disk, so that each can be made to fail in a test.
 
-Those of `remove_tree` are next door, in `removal`, and in `below` those that must
-follow no link on their way.
+Those of `remove_tree` are next door, in `removal`, those that copy a file in `copying`,
+and in `below` those that must follow no link on their way.
 
 What is written is complete before its name appears: beside, sync, rename, sync the
 directory (rename(2), fsync(2)). Nothing here follows a link or recurses.
@@ -10,12 +10,20 @@ directory (rename(2), fsync(2)). Nothing here follows a link or recurses.
 import errno
 import os
 import stat
+import sys
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from itertools import takewhile
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Final
 
+from gitdeploy.system.copying import (
+    Name,
+    clone_file,
+    clone_into,
+    create_file,
+    make_like,
+)
 from gitdeploy.system.removal import remove_tree
 
 __all__ = [
@@ -24,13 +32,18 @@ __all__ = [
     "append",
     "beside",
     "change_mode",
+    "change_time",
     "clone_file",
+    "clone_into",
     "copy",
-    "copy_tree",
+    "create_file",
     "create_whole",
     "everything_below",
+    "exchange",
     "link_file",
     "make_directory",
+    "make_like",
+    "make_link",
     "make_read_only",
     "move_up",
     "occupy",
@@ -52,9 +65,6 @@ __all__ = [
     "write_whole",
 ]
 
-Name: TypeAlias = Path | bytes
-"""A path; or a name in a directory that a descriptor stands for."""
-
 PRIVATE: Final = 0o600
 PRIVATE_DIRECTORY: Final = 0o700
 """What is made is its owner's alone, unless it is said that others look at it."""
@@ -63,7 +73,8 @@ FOR_ALL_TO_VISIT: Final = 0o755
 """What a web server serves, which is another user: files, and directories."""
 
 _WRITABLE: Final = 0o222
-_FICLONE: Final = 0x40049409  # ioctl_ficlone(2); the same on x86 and ARM
+_HERE: Final = -100  # AT_FDCWD, openat(2)
+_EXCHANGE: Final = 2  # RENAME_EXCHANGE
 _DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -226,6 +237,29 @@ def replace_file(path: Path, by: Path) -> None:
     sync_directory(path.parent)
 
 
+def exchange(name: str, other: Path, directory: int) -> None:
+    """Let a name of an open directory and a path be each other's, in one step.
+
+    Changes: both names, durably.
+
+    Raises:
+        OSError: They are on different disks, or this one cannot do it.
+
+    Source:
+        renameat2(2), RENAME_EXCHANGE: Linux 3.15, ext4, XFS, btrfs, tmpfs.
+    """
+    import ctypes
+
+    libc = ctypes.CDLL(None, use_errno=True)
+    sys.audit("os.rename", name, str(other), directory, -1)  # as os.rename says it
+    words = (directory, os.fsencode(name), _HERE, os.fsencode(other), _EXCHANGE)
+    if libc.renameat2(*words):
+        errno = ctypes.get_errno()
+        raise OSError(errno, os.strerror(errno), str(other))
+    os.fsync(directory)
+    sync_directory(other.parent)
+
+
 def replace_link(link: Path, target: str) -> None:
     """Make `link` point to `target`; readers see the old link or the new one.
 
@@ -319,50 +353,6 @@ def _let_owner_write(top: Path) -> None:
             os.chmod(path, stat.S_IMODE(path.stat().st_mode) | stat.S_IWUSR)
 
 
-def clone_file(
-    source: Name,
-    destination: Name,
-    *,
-    source_in: int | None = None,
-    destination_in: int | None = None,
-) -> None:
-    """Make a file that has another's blocks, until one of the two is written to.
-
-    Content, mode and time of change are the same, so that caches know the file.
-
-    Args:
-        source: The file; a link is refused.
-        destination: Its name there.
-        source_in: A descriptor of the directory that `source` is in; None: a path.
-        destination_in: The same of `destination`.
-
-    Raises:
-        OSError: There is a file already, or this file system cannot; then no file
-            is left behind.
-
-    Source:
-        ioctl_ficlone(2): XFS, btrfs and some others, within one file system.
-    """
-    import fcntl
-
-    reading = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-    writing = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-    with ExitStack() as stack:
-        whole = os.open(source, reading, dir_fd=source_in)
-        stack.callback(os.close, whole)
-        status = os.fstat(whole)
-        fd = os.open(destination, writing, 0o600, dir_fd=destination_in)
-        stack.callback(os.close, fd)
-        try:
-            fcntl.ioctl(fd, _FICLONE, whole)
-            os.fchmod(fd, stat.S_IMODE(status.st_mode))
-            os.utime(fd, ns=(status.st_atime_ns, status.st_mtime_ns))
-        except OSError:
-            with suppress(OSError):
-                os.unlink(destination, dir_fd=destination_in)
-            raise
-
-
 def link_file(
     source: Name,
     destination: Name,
@@ -386,6 +376,16 @@ def link_file(
     )
 
 
+def make_link(target: bytes, name: bytes, directory: int) -> None:
+    """Make a symbolic link in an open directory, where nothing has that name."""
+    os.symlink(target, name, dir_fd=directory)
+
+
+def change_time(path: Path, mtime_ns: int) -> None:
+    """Let something show that it was changed at a time; a link is not followed."""
+    os.utime(path, ns=(mtime_ns, mtime_ns), follow_symlinks=False)
+
+
 def remove_name(name: bytes, directory: int) -> None:
     """Remove a file or link of an open directory."""
     os.unlink(name, dir_fd=directory)
@@ -394,28 +394,6 @@ def remove_name(name: bytes, directory: int) -> None:
 def make_read_only(name: bytes, directory: int, mode: int) -> None:
     """Give a file of an open directory a mode, less the right to write."""
     os.chmod(name, mode & ~_WRITABLE, dir_fd=directory)
-
-
-def copy_tree(source: Path, destination: Path, *, linked: bool) -> None:
-    """Copy whatever has a name, all that can be told apart included: by cp(1).
-
-    Hard links within it stay such, and a file system that can shares the blocks.
-
-    Args:
-        source: What is copied.
-        destination: Its name there; nothing is there yet.
-        linked: Whether files are not copied but get a second name.
-
-    Raises:
-        SystemFailed: cp could not, or is missing; some may have been copied.
-    """
-    from gitdeploy.system import process
-    from gitdeploy.system.programs import program
-    from gitdeploy.system.surroundings import BARE
-
-    how = ("--link",) if linked else ("--reflink=auto",)
-    argv = [program("cp"), "--archive", *how, "--no-target-directory", "--"]
-    process.run([*argv, str(source), str(destination)], env=BARE)
 
 
 def stamp_now(directory: Path) -> int:

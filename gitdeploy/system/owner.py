@@ -71,7 +71,7 @@ def check_ours(root: Path, home: Path) -> None:
         raise _refusal(root, above, f"sudo -u {user_name(above)} gitdeploy …")
     if ours not in (None, us):
         way_out = f"sudo -u {user_name(ours)} gitdeploy …"
-        if above == us:
+        if above == us != _ROOT:
             way_out = f"chown -R {user_name(us)}: {home} {home}.git"
         raise _refusal(home, ours, way_out)
 

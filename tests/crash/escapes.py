@@ -34,7 +34,12 @@ _NAMES = {
 # The content of a file that shutil copies, whose opening is a point; what SQLite alone
 # calls; and syncfs, which is one point for all of its file systems.
 _OTHERS = ("sendfile", "copy_file_range", "fdatasync", "syncfs")
-_FILES = ("system/below.py", "system/files.py", "system/removal.py")
+_FILES = (
+    "system/below.py",
+    "system/files.py",
+    "system/removal.py",
+    "system/copying.py",
+)
 _ROOM = {
     "start": ("system/process.py",),
     "ledger": ("ledger/",),

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from gitdeploy.config import declares_commands
+from gitdeploy.config.declared import declares_commands
 from gitdeploy.deploy.app import App
 from gitdeploy.deploy.doctor.finding import Finding, seen_by
 from gitdeploy.deploy.facts import read_source

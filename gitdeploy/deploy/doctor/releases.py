@@ -26,7 +26,7 @@ def findings(app: App) -> Iterator[Finding]:
         yield _missing(app, release, all_gone=len(gone) == len(ready))
     for name in sorted({*os.listdir(app.layout.releases)} - {*TRIALS}):
         release_ = app.ledger.releases.find(name)
-        passing = name.startswith(app.layout.scratch.name)
+        passing = name.startswith((app.layout.scratch.name, app.layout.alone.name))
         if not passing and (release_ is None or release_.name != name):
             place = shlex.quote(str(app.layout.releases / name))
             yield Finding(
