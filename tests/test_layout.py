@@ -40,6 +40,8 @@ def test_everything_of_an_app_has_its_place():
         "repository": "shop.git",
         "home": "shop",
         "releases": "shop/releases",
+        "alone": "shop/releases/.inputs",
+        "pushed": "shop/pushed",
         "shared": "shop/shared",
         "logs": "shop/logs",
         "modules": "shop/modules",
