@@ -6,6 +6,7 @@ and an exit status.
 
 import os
 import pwd
+import re
 import sys
 from collections.abc import Callable, Mapping
 from typing import Final
@@ -24,20 +25,30 @@ _BUG: Final = 3
 _INTERRUPTED: Final = 130
 _UMASK: Final = 0o022
 _STDERR: Final = 2
+_TMP: Final = "/tmp"  # noqa: S108 - the default of every tool
+_LOCALE: Final = re.compile(r"[A-Za-z0-9_.@-]+")
 
 
 def surroundings(environ: Mapping[str, str]) -> Surroundings:
-    """Return what we and our children need of the environment, and nothing else."""
+    """Return what we and our children need of the environment, and nothing else.
+
+    A client of sshd may send LANG; directories count where they are from the root.
+    """
     account = _account()
+    lang = environ.get("LANG", "")
     return Surroundings(
         path=environ.get("PATH", os.defpath),
-        home=environ.get("HOME", account.pw_dir),
-        lang=environ.get("LANG", "C.UTF-8"),
+        home=_absolute(environ.get("HOME", "")) or account.pw_dir,
+        lang=lang if _LOCALE.fullmatch(lang) else "C.UTF-8",
         user=account.pw_name,
         shell=account.pw_shell or "/bin/sh",
-        tmpdir=environ.get("TMPDIR", "/tmp"),  # noqa: S108 - the default of every tool
+        tmpdir=_absolute(environ.get("TMPDIR", "")) or _TMP,
         keys=environ.get("GITDEPLOY_KEYS", ""),
     )
+
+
+def _absolute(path: str) -> str:
+    return path if os.path.isabs(path) else ""
 
 
 def acting_name(environ: Mapping[str, str]) -> str:

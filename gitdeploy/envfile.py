@@ -7,7 +7,6 @@ shell that sources the file runs nothing of a value.
 import io
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from pathlib import Path
 from typing import Final
 
 from dotenv.parser import Binding, parse_stream
@@ -31,13 +30,13 @@ _VALUE_AND_COMMENT: Final = re.compile(
 )
 
 
-def values(path: Path) -> dict[str, str]:
-    """Return what a .env file sets; a name without `=` sets nothing.
+def values(data: bytes) -> dict[str, str]:
+    """Return what a .env file with that content sets; no `=` sets nothing.
 
     Bytes that are not UTF-8 become surrogates. Lines that nobody can read are passed
     over, as python-dotenv does; `check` finds them.
     """
-    return _parsed(_text(path.read_bytes()))
+    return _parsed(_text(data))
 
 
 def check(text: str) -> None:

@@ -9,6 +9,7 @@ from typing import Final
 from msgspec import Struct
 
 from gitdeploy.errors import UsageError
+from gitdeploy.ground import Ground
 from gitdeploy.model import CHAINS, ChainName, Release
 
 __all__ = [
@@ -49,7 +50,7 @@ class Layout(Struct, frozen=True):
 
     @property
     def shared(self) -> Path:
-        """What outlives releases."""
+        """What outlives releases; what is in it is reached by `shared_of`."""
         return self.home / "shared"
 
     @property
@@ -163,14 +164,21 @@ class Layout(Struct, frozen=True):
         """Return the record of the release of that name."""
         return self.manifests / name
 
-    def shared_of(self, scope: str, chain: ChainName) -> Path:
+    def shared_of(self, scope: str, chain: ChainName) -> Ground:
         """Return the shared directory for a release of `chain`.
 
+        That of a chain lies beside the app's: commands of a release that shares the
+        app's see no other.
+
         Args:
-            scope: `app` or `chain`, as in deploy.toml.
+            scope: `app` or `chain`, what server.toml and deploy.toml come to.
             chain: The chain the release is prepared for.
         """
-        return self.shared / chain if scope == "chain" else self.shared
+        return Ground(self.shared_by(chain) if scope == "chain" else self.shared)
+
+    def shared_by(self, chain: ChainName) -> Path:
+        """Return the directory that only releases of one chain share."""
+        return self.home / f"shared-{chain}"
 
 
 class Public(Struct, frozen=True):

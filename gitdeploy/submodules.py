@@ -13,7 +13,7 @@ from gitdeploy.system.git import DURABLE, Git, make_repository
 from gitdeploy.system.process import CommandFailed, TookTooLong
 from gitdeploy.system.terminal import fit, printable
 
-__all__ = ["mirror_of", "mirrored", "urls"]
+__all__ = ["mirror_of", "mirrored", "protocol_of", "urls"]
 
 _SCHEME: Final = re.compile(r"([a-z][a-z0-9+.-]*)://", re.ASCII)
 _HOST: Final = r"(?:[A-Za-z0-9][A-Za-z0-9._-]*|\[[0-9A-Fa-f:.]+\])"
@@ -131,7 +131,7 @@ def _checked(url: str, protocols: Collection[str]) -> str:
             f"the submodule URL {shown} is relative; the server has nothing beside it",
             hint="write the whole URL into .gitmodules",
         )
-    protocol = _protocol(url)
+    protocol = protocol_of(url)
     if protocol is None:
         raise ReleaseFailed(
             f"the submodule URL {shown} should be https://HOST/PATH,"
@@ -147,7 +147,7 @@ def _checked(url: str, protocols: Collection[str]) -> str:
     return protocol
 
 
-def _protocol(url: str) -> str | None:
+def protocol_of(url: str) -> str | None:
     """Return by what a URL is fetched, if it has one of the forms that we know."""
     if len(url) > _MOST_CHARACTERS:
         return None

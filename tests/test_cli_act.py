@@ -167,7 +167,7 @@ def test_the_file_is_private_and_the_next_steps_are_told(shop):
     assert path.read_text() == "A=1\n"
     assert "gitdeploy redeploy shop" in done.stderr
     shop.gitdeploy("env", "shop", "set", "A=1", "--chain", "dev")
-    assert (shop.root / "shop" / "shared" / "dev" / ".env").read_text() == "A=1\n"
+    assert (shop.root / "shop" / "shared-dev" / ".env").read_text() == "A=1\n"
 
 
 def test_a_value_can_come_from_the_standard_input(shop):

@@ -91,7 +91,8 @@ BYTES = 'should be between 1 byte and "8388607TiB"'
             "a table of deploy.toml",
             "[checkout]\npath = '.'",
             "checkout: should be one of access, health, limits, links, notify, refs,"
-            " services, sharing, signed, steps, submodules, windows, got 'checkout'",
+            " services, shared, sharing, signed, steps, submodules, windows, got"
+            " 'checkout'",
         ),
     ],
 )

@@ -77,8 +77,9 @@ def test_not_even_server_toml_can_let_them_be_asked(host):
         parse_server(f'[health]\nhosts = ["{host}:80"]'.encode(), where="server.toml")
 
 
-def test_nor_by_a_listed_name_that_leads_to_them(names):
-    names(shop_example_org="169.254.169.254")
+@pytest.mark.parametrize("address", [ip for ip in LINK_LOCAL if plain_ip(ip)])
+def test_nor_by_a_listed_name_that_leads_to_them(names, address):
+    names(shop_example_org=address)
     with pytest.raises(NotLet) as no:
         addresses("shop.example.org", 80, listed("shop.example.org"), 5)
     assert no.value.never

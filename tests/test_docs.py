@@ -84,7 +84,7 @@ def test_every_file_of_a_page_about_the_source_exists(page: str) -> None:
 def test_every_test_of_the_crash_safety_page_exists() -> None:
     """A promise without its test is none; the table leaves no fault out."""
     page = (SOURCE / "docs" / "crash-safety.md").read_text()
-    tests = "".join(file.read_text() for file in SOURCE.glob("tests/test_*.py"))
+    tests = "".join(file.read_text() for file in SOURCE.glob("tests/**/test_*.py"))
     named = re.findall(r"`(test_\w+)`", page)
     assert [name for name in named if f"def {name}(" not in tests] == []
     rows = re.findall(

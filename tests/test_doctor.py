@@ -599,6 +599,13 @@ def test_keys_and_rights_that_let_the_wrong_in_or_nobody_are_found(server, tmp_p
     keys.write_text(started.replace(sys.executable, "/gone/python"))
     assert names_of_people(server, tmp_path) == ["key-starts-nothing"]
     ended = started.replace("restrict,", 'restrict,expiry-time="20010101000000Z",')
+    edited = started.replace("restrict,", 'from="10.0.0.1",')
+    keys.write_text(edited)
+    assert names_of_people(server, tmp_path) == ["key-unrestricted"]
+    groups = "[groups]\nops = ['dev']\ndev = ['ada']\n"
+    (server.root / "access.toml").write_text(groups)
+    keys.write_text(started)
+    assert names_of_people(server, tmp_path) == ["access-nested-group"]
     keys.write_text(ended)
     keys.chmod(0o666)
     (server.root / "access.toml").write_text("[[grant]]\n")

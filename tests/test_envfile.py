@@ -178,10 +178,9 @@ def test_a_value_no_environment_can_hold_is_refused():
 # --- values -----------------------------------------------------------------
 
 
-def test_values_are_not_interpolated_and_need_an_equal_sign(tmp_path):
-    path = tmp_path / ".env"
-    path.write_bytes(b"A=${HOME}\r\nB\nC='c'\nD=\xff\n")
-    assert envfile.values(path) == {"A": "${HOME}", "C": "c", "D": "\udcff"}
+def test_values_are_not_interpolated_and_need_an_equal_sign():
+    data = b"A=${HOME}\r\nB\nC='c'\nD=\xff\n"
+    assert envfile.values(data) == {"A": "${HOME}", "C": "c", "D": "\udcff"}
 
 
 def test_bytes_that_are_not_utf_8_are_passed_over_as_they_are():

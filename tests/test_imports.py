@@ -16,13 +16,14 @@ run = "true"
 """
 
 GATE = {
-    "": "access chain door errors layout links logs model retention running states",
+    "": "access chain door errors ground layout links logs model retention running"
+    " states",
     "config": "access addresses commands confining declared linking load notify paths"
-    " places probing reading refs rules schema server services sharing signed values"
-    " windows",
+    " places probing reading refs rules schema server services shared sharing signed"
+    " values windows",
     "decide": "rules together words",
-    "deploy": "acceptance aftermath app attempt facts finishing flip flow judge"
-    " notified placed prune push ready recover relocate report reserve"
+    "deploy": "acceptance aftermath app attempt content facts finishing flip flow judge"
+    " notified placed prune push ready recorded recover relocate report reserve"
     " showing still_wanted tidy trial trial_time watched wording",
     "hooks": "note pkt_line proc_receive surface",
     "ledger": "chains database deployments releases schema watches",

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from gitdeploy.errors import UsageError
 from gitdeploy.layout import Layout, Public, check_app_name, colliding_app
-from gitdeploy.model import Release
+from gitdeploy.model import CHAINS, Release
 
 ROOT = Path("/srv/gitdeploy")
 LAYOUT = Layout(ROOT, "shop")
@@ -40,6 +40,8 @@ def test_everything_of_an_app_has_its_place():
         "repository": "shop.git",
         "home": "shop",
         "releases": "shop/releases",
+        "alone": "shop/releases/.inputs",
+        "pushed": "shop/pushed",
         "shared": "shop/shared",
         "logs": "shop/logs",
         "modules": "shop/modules",
@@ -72,9 +74,10 @@ def test_a_log_is_called_as_its_release():
 
 def test_chains_share_unless_each_has_its_own():
     assert LAYOUT.shared_of("app", "dev") == LAYOUT.shared_of("app", "prod")
-    assert LAYOUT.shared_of("app", "dev") == LAYOUT.shared
-    assert LAYOUT.shared_of("chain", "dev") == LAYOUT.shared / "dev"
-    assert LAYOUT.shared_of("chain", "prod") == LAYOUT.shared / "prod"
+    assert str(LAYOUT.shared_of("app", "dev")) == str(LAYOUT.shared)
+    for chain in CHAINS:
+        apart = LAYOUT.shared_of("chain", chain)
+        assert str(apart) == str(LAYOUT.home / f"shared-{chain}")
 
 
 # --- links ----------------------------------------------------------------------

@@ -10,7 +10,7 @@ from support.held import opened, until
 from support.server import Server
 from support.site import serving
 
-from gitdeploy.deploy import activate
+from gitdeploy.deploy import activate, asking
 from gitdeploy.deploy.app import App
 from gitdeploy.deploy.lending import lending
 from gitdeploy.deploy.recover import locked, recover
@@ -68,7 +68,7 @@ def test_whoever_goes_on_with_a_trial_has_the_time_that_was_left(
         known["left"] = place.left_s
         return run(step, place, timeout_s=timeout_s)
 
-    monkeypatch.setattr(activate, "ask_until_healthy", ask)
+    monkeypatch.setattr(asking, "ask_until_healthy", ask)
     monkeypatch.setattr(activate, "run_step", note)
     with opened(shop) as app:
         event = died_in_trial(app)
@@ -95,7 +95,7 @@ def test_the_trial_of_another_event_has_all_its_time(
         known.append(how["running"].seconds)
         return Heard(right=True, words="200")
 
-    monkeypatch.setattr(activate, "ask_until_healthy", ask)
+    monkeypatch.setattr(asking, "ask_until_healthy", ask)
     with opened(shop) as app:
         event = died_in_trial(app)
         parts = {"of": f"{event.id - 1}/2", "health": clock.later(-AGO_S)}
@@ -110,7 +110,7 @@ def test_what_is_overtaken_changes_nothing_any_more(
     shop: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Somebody has moved the chain since, as nobody waited for that trial."""
-    monkeypatch.setattr(activate, "ask_until_healthy", pytest.fail)
+    monkeypatch.setattr(asking, "ask_until_healthy", pytest.fail)
     with opened(shop) as app:
         event = died_in_trial(app)
         now = app.ledger.chains.read("dev").roll_back(1, "2026-01-01T00:00:00Z")

@@ -11,7 +11,7 @@ from support.git import Work
 from support.server import Server
 from support.sshd import HOST, Sshd, running_sshd
 
-PEOPLE = ("ada", "ben", "cy", "dan", "root", "eve", "feature")
+PEOPLE = ("ada", "ben", "cy", "dan", "root", "eve", "feature", "max")
 
 ACCESS = """
 # who works here
@@ -47,6 +47,34 @@ refs = ["master"]
 [[grant]]
 to = ["root"]
 may = ["admin"]
+
+# the same once more, for the apps whose tags are tried
+[[grant]]
+to = ["@stagers"]
+may = ["stage"]
+apps = ["gated", "open"]
+
+[[grant]]
+to = ["ben"]
+may = ["release", "rollback"]
+apps = ["gated", "open"]
+refs = ["v*"]
+
+[[grant]]
+to = ["cy"]
+may = ["read"]
+apps = ["gated", "open"]
+
+[[grant]]
+to = ["dan"]
+may = ["rollback", "env"]
+apps = ["gated", "open"]
+
+[[grant]]
+to = ["max"]
+may = ["stage", "release", "rollback"]
+apps = ["gated"]
+refs = ["main"]
 """
 
 
@@ -215,12 +243,142 @@ def test_a_push_over_ssh_is_let_do_what_was_granted(place, tmp_path):
             assert place.server.refs() == refs
         if reason is None:
             assert "may not push" in push.output or "may see" in push.output
+        elif reason.startswith("not allowed"):  # git keeps nothing of it
+            assert push.status(ref).reason == "pre-receive hook declined"
+            assert f"  {ref}: {reason}" in push.remote_lines, (person, ref)
         elif reason:
             assert push.status(ref).reason == reason, (person, ref)
         else:
             event = place.server.history()[0]
             assert event["by"] == person
             assert event["key"].startswith("SHA256:")
+
+
+STORES = '[refs]\nstage = []\nrelease = []\nother = "store"\n'
+NO_RELEASE = "lacks release"
+ONLY_V = "ben lacks release (only for v*)"
+NOT_MOVED = "a release tag is not moved"
+STAGED_FROM = "main is staged from; a stage branch is not deleted"
+STAGED_FROM += "|refusing to delete the current branch"  # git itself, without the gate
+TAG, HEAD = "refs/tags/", "refs/heads/"
+
+# person, what is pushed, deploy.toml of the commit, whether it is taken, what is said
+OVER_REFS = [
+    # what somebody may not do with a tag, deploy.toml does not let them
+    ("ada", [f"HEAD:{TAG}v3"], "", False, NO_RELEASE),
+    ("ada", [f"HEAD:{TAG}v3"], STORES, False, NO_RELEASE),
+    ("ada", [f"+HEAD:{TAG}v2"], "", False, NO_RELEASE),
+    ("ada", [f"+HEAD:{TAG}v2"], STORES, False, NO_RELEASE),
+    ("ada", [f":{TAG}v1"], "", False, NO_RELEASE),
+    ("ada", [f":{TAG}v2"], "", False, NO_RELEASE),
+    ("ada", [f"HEAD:{HEAD}main", f"HEAD:{TAG}v3"], "", False, NO_RELEASE),
+    ("dan", [f":{TAG}v1"], "", False, NO_RELEASE),
+    ("dan", [f"HEAD:{TAG}v3"], STORES, False, NO_RELEASE),
+    ("ben", [f"+HEAD:{TAG}b1"], STORES, False, ONLY_V),
+    ("ben", [f":{TAG}b1"], "", False, ONLY_V),
+    ("ben", [f"HEAD:{TAG}b2"], STORES, False, ONLY_V),
+    ("cy", [f":{TAG}v1"], "", False, "may not push"),
+    ("eve", [f":{TAG}v1"], "", False, "that you may see"),
+    # what nobody does, whatever right they have
+    ("ben", [f"+HEAD:{TAG}v2"], "", False, NOT_MOVED),
+    ("ben", [f"+HEAD:{TAG}v2"], STORES, False, NOT_MOVED),
+    ("root", [f"+HEAD:{TAG}v2"], STORES, False, NOT_MOVED),
+    ("root", [f":{HEAD}main"], "", False, STAGED_FROM),
+    ("ada", [f":{HEAD}main"], "", False, STAGED_FROM),
+    # what is stored takes the right to stage, and a tag the one to release
+    ("dan", [f"HEAD:{HEAD}notes"], STORES, False, "dan lacks stage"),
+    ("feature", [f"HEAD:{HEAD}notes"], STORES, False, "(only for master)"),
+    ("ada", [f"HEAD:{HEAD}notes"], STORES, True, "stored; not deployed"),
+    ("ada", [f":{HEAD}notes"], STORES, True, "stored; not deployed"),
+    ("ben", [f"HEAD:{TAG}vx"], STORES, True, "stored; not deployed"),
+    ("ada", [f"HEAD:{HEAD}main"], STORES, True, "stored; not deployed"),
+    ("ada", [f":{HEAD}main"], "", False, STAGED_FROM),
+    # what somebody may
+    ("ben", [f":{TAG}v1"], "", True, "tag deleted"),
+    ("dan", [f":{TAG}v2"], "", True, "again, nothing rebuilt"),
+]
+
+
+@pytest.mark.parametrize(("app", "gate"), [("gated", "--gate"), ("open", "--no-gate")])
+def test_what_a_push_does_to_refs_takes_the_rights_of_what_the_server_knows(
+    place, tmp_path, app, gate
+):
+    """Over a row of pushes; where a right is lacking, git has taken nothing at all."""
+    work = with_releases(place, tmp_path, app, gate)
+    for number, (person, words, toml, taken, said) in enumerate(OVER_REFS):
+        row = (number, person, words, toml)
+        work.git("reset", "-q", "--hard", "two")
+        work.commit("more", **{"page": str(number), "deploy.toml": toml})
+        command = " ".join(f"'{word}'" for word in place.ssh(person))
+        work.git("config", "core.sshCommand", command)
+        forced = [word if word[0] in ":+" else f"+{word}" for word in words]
+        before = place.server.refs(app)
+        push = work.push(*forced)
+        told = " ".join(push.output.replace("remote:", "").split())
+        assert any(words in told for words in said.split("|")), (row, push.output)
+        after = place.server.refs(app)
+        assert (after != before) is taken, (row, push.output)
+        if taken:
+            assert push.code == 0, row
+        elif gate == "--gate" or "lacks" in said:
+            assert push.code != 0, row
+        if "lacks" in said:
+            assert "nothing of this push was taken" in told, row
+            kept = place.server.git("cat-file", "-e", work.head, app=app, check=False)
+            assert kept.returncode != 0, row
+
+
+def with_releases(place: Place, tmp_path: Path, app: str, gate: str) -> Work:
+    """Return a clone connected to an app with main staged, and three releases."""
+    place.server.setup(app, gate)
+    first = Work.create(tmp_path / app)
+    first.connect(place.server.url(app))
+    for commit, tag in (("one", "b1"), ("mid", "v1"), ("two", "v2")):
+        first.commit(commit, page=commit)
+        assert first.push("main").code == 0
+        first.tag(tag)
+        assert first.push(tag).code == 0
+    first.git("branch", "two")
+    first.connect(place.sshd.url(f"/{app}"))
+    return first
+
+
+# person, command over ssh, exit status, words that must be said: of what came from refs
+OF_REFS = [
+    ("ben", "release gated", 1, "ben may not release what came from main"),
+    ("max", "release gated", 0, "release 4"),
+    ("ben", "redeploy gated", 1, "what came from main: ben lacks release"),
+    ("ben", "rollback gated", 1, "ben may not rollback what came from main"),
+    ("max", "redeploy gated", 0, "deployed"),
+    ("max", "rollback gated --steps 2", 1, "what came from v2"),
+    ("max", "rollback gated", 0, "rolled back"),
+    ("ben", "rollforward gated", 1, "what came from main"),
+    ("max", "rollforward gated", 0, "rolled forward"),
+    ("max", "rollback gated dev", 0, "rolled back"),
+    ("ben", "rollforward gated dev", 1, "what came from main"),
+    (
+        "feature",
+        "redeploy gated dev",
+        1,
+        "feature may not redeploy what came from main",
+    ),
+    ("max", "redeploy gated dev", 0, "deployed"),
+]
+
+
+def test_a_right_for_some_refs_holds_the_verbs_on_what_came_from_others(
+    place, tmp_path
+):
+    """Where it has no say over a verb at all, the table of verbs is enough."""
+    if not (place.server.root / "gated").exists():
+        with_releases(place, tmp_path, "gated", "--gate")
+    work = Work.clone(place.server.url("gated"), tmp_path / "more")
+    work.commit("four", **{"page": "four", "deploy.toml": ""})
+    assert work.push("HEAD:refs/heads/main", "--force").code == 0
+    for row in OF_REFS:
+        person, command, code, said = row
+        got, words = code_and_words(place, person, command)
+        assert (got, said in words) == (code, True), (row, got, words)
 
 
 def test_a_lock_holds_people_but_for_those_who_may_override_it(place, tmp_path):
@@ -247,7 +405,7 @@ def test_a_lock_holds_people_but_for_those_who_may_override_it(place, tmp_path):
             assert (push.code == 0) is accepted, push.output
             if not accepted:
                 why = "lacks override" if options else "locked by root since"
-                assert why in push.status("main").reason
+                assert why in " ".join(push.remote_lines)
         assert "locked by root" in place.server.history()[0]["overrode"]
     finally:
         assert code_and_words(place, "root", "unlock shop")[0] == 0

@@ -335,9 +335,9 @@ def test_prod_with_shared_state_of_its_own_gets_a_release_of_its_own(
     assert dev is not None
     assert prod is not None
     assert dev != prod
-    shared = server.root / "shop" / "shared"
-    assert (dev / "storage").resolve() == shared / "dev" / "storage"
-    assert (prod / "storage").resolve() == shared / "prod" / "storage"
+    home = server.root / "shop"
+    assert (dev / "storage").resolve() == home / "shared-dev" / "storage"
+    assert (prod / "storage").resolve() == home / "shared-prod" / "storage"
     pushed(ada.push("main:master"))
     assert server.history()[0]["verdict"] == "unchanged"
 

@@ -197,7 +197,8 @@ def test_uninstalled_nothing_is_left(played: Played) -> None:
     played.keeper.install()
     played.keeper.uninstall()
     assert list((played.home / ".config/systemd/user").iterdir()) == []
-    assert list((played.place / "run").iterdir()) == []
+    left = [path for path in (played.place / "run").iterdir() if path.suffix != ".log"]
+    assert left == []  # what it printed stays
     assert not played.keeper.installed
 
 

@@ -1,6 +1,7 @@
 """Set-up makes an app whole, says what it did, and touches nothing that is right."""
 
 import os
+import shlex
 import shutil
 import sys
 import sysconfig
@@ -13,12 +14,13 @@ from support import process
 from gitdeploy import door
 from gitdeploy.deploy import relocate
 from gitdeploy.deploy.app import App
+from gitdeploy.deploy.hook_files import wrong
 from gitdeploy.deploy.setup import set_up
 from gitdeploy.errors import StateError, SystemFailed, UsageError
 from gitdeploy.system.surroundings import Surroundings
 
 NOBODY = 65534
-HOOKS = ("proc-receive", "post-receive")
+HOOKS = ("pre-receive", "proc-receive", "post-receive")
 
 
 class Root:
@@ -458,11 +460,39 @@ def test_hooks_work_where_the_interpreter_s_path_has_a_space(
     process.run(spaced, "-I", *words)
     for hook in HOOKS:
         text = (root.path / "shop.git/hooks" / hook).read_text()
-        assert text.startswith("#!/bin/sh\n'''exec' ")
-        assert str(spaced.parent.name) in text.split("\n")[1]
+        assert text.startswith("#!/bin/sh\n'''")
+        (starts,) = [
+            line for line in text.split("\n") if "exec " in line or "exec'" in line
+        ]
+        assert str(spaced.parent.name) in starts
     push, page = pushed(root, make_work)
     assert push.code == 0, push.output
     assert page.read_text() == "1"
+
+
+@pytest.mark.parametrize("of", ["here", "spaced"])
+def test_pre_receive_asks_people_with_keys_and_nobody_else(root, request, of):
+    """The server's own user waits for a shell alone, whose Python may even be gone."""
+    if of == "spaced":
+        python = request.getfixturevalue("spaced")
+        root.path.mkdir()
+        words = ("-m", "gitdeploy", "setup", "shop", "--root", root.path)
+        process.run(python, "-I", *words)
+    else:
+        root.set_up()
+        python = Path(sys.prefix, "bin", "python3")
+    hook = root.path / "shop.git/hooks/pre-receive"
+    much = {"GIT_PUSH_OPTION_COUNT": "1", "GIT_PUSH_OPTION_0": "x" * 70_000}
+    asked = process.run(
+        hook, env={**much, "GITDEPLOY_KEY": "SHA256:x"}, stdin="", check=False
+    )
+    assert asked.returncode == 1
+    assert "push options of more than 64 KiB; nothing was taken" in asked.stderr
+    assert wrong("pre-receive", hook) in {None, "was changed"}  # by which Python
+    gone = hook.read_text().replace(shlex.quote(str(python)), "/gone/python3")
+    hook.write_text(gone)
+    assert wrong("pre-receive", hook) == "starts /gone/python3, which is gone"
+    assert process.run(hook, env=much, stdin="", check=False).returncode == 0
 
 
 def test_hooks_depend_on_nobody_s_python_settings(root, make_work, tmp_path):
@@ -499,8 +529,8 @@ def hostile(tmp_path, monkeypatch):
     """A configuration of the user that would switch off or break everything."""
     template = tmp_path / "template"
     (template / "hooks").mkdir(parents=True)
-    (template / "hooks/pre-receive").write_text("#!/bin/sh\nexit 1\n")
-    (template / "hooks/pre-receive").chmod(0o755)
+    (template / "hooks/update").write_text("#!/bin/sh\nexit 1\n")
+    (template / "hooks/update").chmod(0o755)
     config = tmp_path / "hostile"
     config.write_text(HOSTILE.format(template=template))
     (tmp_path / "home").mkdir()

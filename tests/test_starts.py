@@ -13,6 +13,7 @@ from typing import cast
 import pytest
 
 import gitdeploy
+from gitdeploy import door
 from gitdeploy.system import process
 from gitdeploy.system.surroundings import BARE, Environment, Surroundings
 
@@ -172,6 +173,17 @@ def test_a_program_of_ours_runs_nowhere(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert process.run(["/bin/pwd"], env=BARE) == b"/\n"
+
+
+def test_what_would_lead_astray_is_not_taken_in() -> None:
+    """Not a locale that is a path, nor a directory that depends on where one stands."""
+    odd = {"LANG": "../../evil", "HOME": "cache", "TMPDIR": ".", "LC_ALL": "/evil"}
+    taken = door.surroundings(odd)
+    assert (taken.lang, taken.tmpdir) == ("C.UTF-8", "/tmp")  # noqa: S108
+    assert os.path.isabs(taken.home)
+    usual = {"LANG": "de_DE.UTF-8@euro", "HOME": "/home/ada", "TMPDIR": "/var/tmp"}  # noqa: S108
+    taken = door.surroundings(usual)
+    assert [taken.lang, taken.home, taken.tmpdir] == [*usual.values()]
 
 
 def test_what_a_person_s_path_says_of_apps_is_not_handed_on(

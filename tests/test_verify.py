@@ -372,7 +372,7 @@ def test_each_chain_has_its_own_shared_links(shop: Shop) -> None:
     shop.work.write("deploy.toml", f'{SHARED}scope = "chain"\n')
     live = shop.stage(page="1", settings="s", **{"storage/keep": "k"})
     assert verified(shop)["whole"]
-    other = os.readlink(live / "settings").replace("/dev/", "/prod/")
+    other = os.readlink(live / "settings").replace("shared-dev/", "shared-prod/")
     (live / "settings").unlink()
     (live / "settings").symlink_to(other)
     assert verified(shop)["changed"] == ["settings"]

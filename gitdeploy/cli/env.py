@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -25,10 +26,12 @@ from gitdeploy.cli.options import (
 )
 from gitdeploy.cli.screen import fields, show_json, show_line
 from gitdeploy.deploy.app import App
-from gitdeploy.errors import SystemFailed, UsageError
-from gitdeploy.model import CHAINS
-from gitdeploy.modes import PASSAGE
-from gitdeploy.system import files, process
+from gitdeploy.deploy.placed import what_is_live
+from gitdeploy.errors import ReleaseFailed, SystemFailed, UsageError
+from gitdeploy.ground import Ground
+from gitdeploy.model import CHAINS, ChainName
+from gitdeploy.shared import ENV, read_env
+from gitdeploy.system import files, ground, process
 from gitdeploy.system.terminal import count
 
 __all__ = ["command"]
@@ -41,7 +44,7 @@ class _Asked(Struct, frozen=True):
     """What was asked of one .env file."""
 
     app: App
-    path: Path
+    place: Ground
     words: tuple[str, ...]
     show: bool
     as_json: bool
@@ -67,7 +70,7 @@ def command(  # noqa: PLR0913 - the words of the verb
     action: str,
     words: tuple[str, ...],
     show: bool,
-    chain: str | None,
+    chain: ChainName | None,
     root: Path,
     wait_s: float,
     as_json: bool,
@@ -80,10 +83,34 @@ def command(  # noqa: PLR0913 - the words of the verb
     no shell history and in no list of processes. Values are shown with --show only.
     """
     with opened(root, app) as opened_app:
-        shared = opened_app.layout.shared
-        path = (shared / chain if chain else shared) / ".env"
-        real = Path(os.path.realpath(path))
-        _ACTIONS[action](_Asked(opened_app, real, words, show, as_json, wait_s))
+        place = _shared_of(opened_app, chain) / ENV
+        _ACTIONS[action](_Asked(opened_app, place, words, show, as_json, wait_s))
+
+
+def _shared_of(app: App, chain: ChainName | None) -> Ground:
+    """Return where the file is that was asked for.
+
+    Raises:
+        UsageError: There is one for each chain, and nobody said of which.
+    """
+    if chain:
+        return app.shared_of("chain", chain)
+    if app.server.shared.scope == "chain" or _live_scopes(app) == {"chain"}:
+        raise UsageError(
+            'dev and prod have variables of their own here:  scope = "chain"',
+            hint=f"gitdeploy env {app.name} list --chain prod",
+        )
+    return app.shared_of("app", "prod")
+
+
+def _live_scopes(app: App) -> set[str]:
+    """Return what the deploy.toml of all that is live says of shared files."""
+    scopes: set[str] = set()
+    for chain in CHAINS:
+        with suppress(ReleaseFailed):
+            if live := what_is_live(app, chain):
+                scopes.add(live.config.shared.scope)
+    return scopes
 
 
 # --- list -----------------------------------------------------------------------
@@ -92,13 +119,15 @@ def command(  # noqa: PLR0913 - the words of the verb
 def _list(asked: _Asked) -> None:
     if asked.words:
         raise UsageError("env list takes no names", hint="gitdeploy env APP list")
-    there = asked.path.is_file()
-    values = envfile.values(asked.path) if there else {}
+    data = read_env(asked.place)
+    values = envfile.values(data or b"")
     if asked.as_json:
         shown = {key: value if asked.show else None for key, value in values.items()}
-        show_json({"app": asked.app.name, "path": str(asked.path), "values": shown})
+        show_json({"app": asked.app.name, "path": str(asked.place), "values": shown})
     elif not values:
-        show_line(f"{asked.path} {'sets nothing' if there else 'does not exist yet'}")
+        show_line(
+            f"{asked.place} {'does not exist yet' if data is None else 'sets nothing'}"
+        )
     elif asked.show:
         fields(values.items())
     else:
@@ -138,10 +167,10 @@ def _unset(asked: _Asked) -> None:
 
 def _change(asked: _Asked, changes: Mapping[str, str | None], word: str) -> None:
     with held(asked.app, f"env {word}", asked.wait_s):
-        before = _read(asked.path)
+        before = _read(asked.place)
         after = envfile.updated(before, changes)
         if after != before:
-            _write(asked.path, after)
+            _write(asked.place, after)
     _say(asked, f"{word} {', '.join(changes)}", changed=after != before)
 
 
@@ -150,7 +179,7 @@ def _change(asked: _Asked, changes: Mapping[str, str | None], word: str) -> None
 
 def _edit(asked: _Asked) -> None:
     """Let a person edit a private copy; the lock is not held meanwhile."""
-    before = _read(asked.path)
+    before = _read(asked.place)
     with tempfile.TemporaryDirectory(prefix="gitdeploy-env-") as private:
         copy = Path(private, ".env")
         files.write_whole(copy, _bytes(before), _PRIVATE)
@@ -162,11 +191,11 @@ def _edit(asked: _Asked) -> None:
         _say(asked, "", changed=False)
         return
     with held(asked.app, "env edit", asked.wait_s):
-        if _read(asked.path) != before:
+        if _read(asked.place) != before:
             raise SystemFailed(
-                f"{asked.path} has been changed by somebody else; nothing was saved"
+                f"{asked.place} has been changed by somebody else; nothing was saved"
             )
-        _write(asked.path, after)
+        _write(asked.place, after)
     _say(asked, "saved", changed=True)
 
 
@@ -195,22 +224,22 @@ def _found(app: App, editor: str) -> str:
 # --- the file -------------------------------------------------------------------
 
 
-def _read(path: Path) -> str:
-    return _text(path.read_bytes()) if path.is_file() else ""
+def _read(place: Ground) -> str:
+    return _text(read_env(place) or b"")
 
 
-def _write(path: Path, text: str) -> None:
+def _write(place: Ground, text: str) -> None:
     """Replace the file; a group that may read it, such as the web server's, still may.
 
     Nobody else ever may.
     """
-    files.make_directory(path.parent, PASSAGE)
-    if not path.exists():
-        files.write_whole(path, _bytes(text), _PRIVATE)
+    ground.make_directory(place.parent)
+    was = ground.status_of(place)
+    if was is None:
+        ground.write_whole(place, _bytes(text), _PRIVATE)
         return
-    was = path.stat()
     mode = (was.st_mode & _GROUP_TOO) | _PRIVATE
-    files.write_whole(path, _bytes(text), mode, group=was.st_gid)
+    ground.write_whole(place, _bytes(text), mode, group=was.st_gid)
 
 
 def _text(data: bytes) -> str:
@@ -223,14 +252,14 @@ def _bytes(text: str) -> bytes:
 
 def _say(asked: _Asked, what: str, *, changed: bool) -> None:
     if asked.as_json:
-        shape = {"app": asked.app.name, "path": str(asked.path), "changed": changed}
+        shape = {"app": asked.app.name, "path": str(asked.place), "changed": changed}
         show_json(shape)
         return
     if not changed:
-        show_line(f"nothing to change in {asked.path}")
+        show_line(f"nothing to change in {asked.place}")
         return
-    size = count(len(envfile.values(asked.path)), "variable")
-    fields([("changed", what), ("file", f"{asked.path}, {size}")])
+    size = count(len(envfile.values(read_env(asked.place) or b"")), "variable")
+    fields([("changed", what), ("file", f"{asked.place}, {size}")])
     tell("running code sees it at its next start")
     tell(f"a build sees it after  gitdeploy redeploy {asked.app.name}")
 

@@ -4,9 +4,10 @@ Names of fields are those of TOML, with the unit added where there is one:
 `timeout` is `timeout_s` here. Rules that concern one table are checked by it.
 """
 
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, Self
 
 from msgspec import Meta, field
+from msgspec.structs import replace
 
 from gitdeploy.config.commands import Activation, Run, Step
 from gitdeploy.config.paths import (
@@ -26,6 +27,7 @@ from gitdeploy.config.rules import (
     refuse_too_many,
 )
 from gitdeploy.config.services import Service, refuse_clashes, refuse_shared
+from gitdeploy.config.shared import Scope, wider_apart
 from gitdeploy.config.values import Seconds
 from gitdeploy.model import CHAINS, ChainName
 
@@ -65,8 +67,9 @@ class Shared(Table, frozen=True, kw_only=True):
     """Files below the release; default none. None overlaps another, or `dirs`."""
     dirs: tuple[RelativePath, ...] = ()
     """Folders below the release, no slash at the end; default none."""
-    scope: Literal["app", "chain"] = "app"
-    """`chain`: dev and prod have shared files and folders of their own."""
+    scope: Scope = "app"
+    """`chain`: dev and prod have shared files and folders of their own; `app`: only
+    where `server.toml` says so."""
 
     def __post_init__(self) -> None:
         refuse_overlap([*placed(".files", self.files), *placed(".dirs", self.dirs)])
@@ -179,6 +182,13 @@ class Config(Table, frozen=True, kw_only=True):
             refuse_below(
                 self.shared.dirs, placed(f".build.steps[{n}].inputs", step.inputs)
             )
+
+    def kept_apart(self, scope: Scope) -> Self:
+        """Return it with dev and prod at least as far apart as `scope` says."""
+        wanted = wider_apart(self.shared.scope, scope)
+        if wanted == self.shared.scope:
+            return self
+        return replace(self, shared=replace(self.shared, scope=wanted))
 
     def env_for(self, chain: ChainName) -> dict[str, str]:
         """Return a new dict of the variables that commands on a chain see."""

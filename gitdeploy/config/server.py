@@ -11,6 +11,7 @@ from gitdeploy.config.notify import Notify
 from gitdeploy.config.places import Asking, Listening, Reach
 from gitdeploy.config.reading import Table, read
 from gitdeploy.config.refs import RefBounds
+from gitdeploy.config.shared import Apart
 from gitdeploy.config.sharing import Sharing
 from gitdeploy.config.signed import Signed
 from gitdeploy.config.values import Seconds, Size
@@ -87,6 +88,8 @@ class ServerConfig(Table, frozen=True, kw_only=True):
     """What is too large to be deployed."""
     steps: Steps = Steps()
     """How the commands of deploy.toml are confined."""
+    shared: Apart = Apart()
+    """What dev and prod share, at most."""
     sharing: Sharing = Sharing()
     """Whether releases whose commands could write may have the same files."""
     links: Links = Links()

@@ -3,17 +3,15 @@
 And before a roll back the commands that undo them, in what is being left.
 """
 
-import threading
 from collections.abc import Callable
 from itertools import zip_longest
-from typing import Final
 
 from msgspec.structs import replace
 
 from gitdeploy.chain import Chain
 from gitdeploy.config import Activation, Health
-from gitdeploy.config.places import Reach
 from gitdeploy.deploy.app import App
+from gitdeploy.deploy.asking import Asking
 from gitdeploy.deploy.attempt import Wanted
 from gitdeploy.deploy.flip import shows_a_page
 from gitdeploy.deploy.lending import lending
@@ -32,15 +30,13 @@ from gitdeploy.errors import (
     Unhealthy,
 )
 from gitdeploy.model import Release
-from gitdeploy.probe import Heard, ask_until_healthy, why_not_asked
+from gitdeploy.probe import Heard, why_not_asked
 from gitdeploy.steps import Mask, Workplace, run_step
 from gitdeploy.system.bugs import foreseen
 from gitdeploy.system.clock import Stopwatch
 from gitdeploy.system.disk import blamed
 
 __all__ = ["activate", "deactivate"]
-
-_LOOK_S: Final = 0.1
 
 
 def activate(
@@ -72,12 +68,7 @@ def activate(
     """
     config, chain = wanted.config, wanted.chain
     with log_open(app, release, report), heard_meanwhile(app):
-        look = QuotaWatch(app, over_already=True).look
-
-        def check() -> None:
-            check_not_cancelled(app)
-            look()
-
+        check = _looking(app)
         place = workplace(app, release, wanted, report, stage="activate", check=check)
         _run_commands(app, wanted, place, report, time)
         if is_new and config.activate_for(chain):  # nothing hinders a roll back
@@ -127,6 +118,17 @@ def _check_links(app: App, release: Release, wanted: Wanted) -> None:
     from gitdeploy.deploy.release_links import check_links
 
     check_links(app, app.directory(release), wanted.config, wanted.chain)
+
+
+def _looking(app: App) -> Callable[[], None]:
+    """Return what ends commands around the flip: who cancels, and a full quota."""
+    quota = QuotaWatch(app, over_already=True)
+
+    def look() -> None:
+        check_not_cancelled(app)
+        quota.look()
+
+    return look
 
 
 def deactivate(
@@ -179,12 +181,7 @@ def _deactivate(
     steps = config.deactivate_for(wanted.chain)
     if steps:
         with log_open(app, release, report):
-            look = QuotaWatch(app, over_already=True).look
-
-            def check() -> None:
-                check_not_cancelled(app)
-                look()
-
+            check = _looking(app)
             place = workplace(
                 app, release, wanted, report, stage="deactivate", check=check
             )
@@ -226,42 +223,6 @@ def _heard(app: App, health: Health, time: TrialTime) -> Heard:
     Raises:
         Cancelled: Somebody did not want to wait for it any more.
     """
-    asking = _Asking(health, app.server.reach, time.begun("health"))
+    asking = Asking(health, time.begun("health"), app.server.reach)
     with lending(app, trial=time.chain):
         return asking.followed(lambda: check_not_cancelled(app))
-
-
-class _Asking:
-    """A thread that asks, so that nothing we wait for is out of reach."""
-
-    def __init__(self, health: Health, reach: Reach, running: Stopwatch) -> None:
-        self._health = health
-        self._reach = reach
-        self._running = running
-        self._enough = threading.Event()
-        self._heard: Heard | None = None
-        self._error: Exception | None = None
-
-    def followed(self, check: Callable[[], None]) -> Heard:
-        """Return what was heard last; what `check` raises ends it at once."""
-        thread = threading.Thread(target=self._ask, daemon=True)
-        thread.start()
-        try:
-            while thread.is_alive():
-                check()
-                thread.join(_LOOK_S)
-        finally:
-            self._enough.set()
-        if self._error:
-            raise self._error
-        assert self._heard is not None
-        return self._heard
-
-    def _ask(self) -> None:
-        stop, reach, running = self._enough.is_set, self._reach, self._running
-        try:
-            self._heard = ask_until_healthy(
-                self._health, stop=stop, reach=reach, running=running
-            )
-        except Exception as error:  # noqa: BLE001 - told by the one who waits
-            self._error = error

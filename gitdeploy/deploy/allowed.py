@@ -13,7 +13,7 @@ from gitdeploy.config.access import Action
 from gitdeploy.deploy.app import App
 from gitdeploy.deploy.facts import closed
 from gitdeploy.errors import AccessDenied
-from gitdeploy.model import ChainName, Entry, short_ref
+from gitdeploy.model import CHAINS, ChainName, Entry, short_ref
 from gitdeploy.ssh_command import needs_on
 
 __all__ = ["check_chain", "check_entries", "check_move", "check_verb"]
@@ -93,9 +93,20 @@ def _check(app: App, verb: str, needs: tuple[Action, ...], ref: str | None) -> N
 
 
 def _origin(app: App, entry: Entry) -> str:
-    """Return the ref that a release came from, by whatever way; empty: by none."""
+    """Return the ref that a release came from, by whatever way; empty: by none.
+
+    What was made anew from a commit came from where the commit had come from.
+    """
+    if ref := _put_there_by(app, entry):
+        return ref
+    chains = [app.ledger.chains.read(name) for name in CHAINS]
+    others = (one for chain in chains for one in chain.entries)
+    same = (one for one in others if entry.commit and one.commit == entry.commit)
+    return next(filter(None, (_put_there_by(app, one) for one in same)), "")
+
+
+def _put_there_by(app: App, entry: Entry) -> str:
     if entry.ref:
         return entry.ref
-    made = app.ledger.deployments.made_head
-    events = [made("dev", entry.release), made("prod", entry.release)]
+    events = (app.ledger.deployments.made_head(c, entry.release) for c in CHAINS)
     return next((event.ref for event in events if event and event.ref), "")

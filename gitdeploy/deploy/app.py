@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from gitdeploy.access import EVERYTHING, Rights, rights_of
 from gitdeploy.errors import UsageError
+from gitdeploy.ground import Ground
 from gitdeploy.layout import (
     Layout,
     Public,
@@ -20,7 +21,7 @@ from gitdeploy.layout import (
     keyring,
 )
 from gitdeploy.ledger import Ledger
-from gitdeploy.model import ChainName, Release
+from gitdeploy.model import CHAINS, ChainName, Release
 from gitdeploy.system.owner import check_ours
 from gitdeploy.system.surroundings import Surroundings
 
@@ -30,11 +31,13 @@ if TYPE_CHECKING:  # what a hook does not need, it does not import
     from gitdeploy.lock import Turn
     from gitdeploy.repository import Repository
     from gitdeploy.signatures import Signatures
+    from gitdeploy.system.ground import Kind
 
 __all__ = [
     "DEFAULT_LINKS",
     "SERVICES_INSTALLED",
     "SERVICES_KEPT",
+    "SHARED_MOVED",
     "App",
     "damaged_apps",
     "default_target",
@@ -43,6 +46,8 @@ __all__ = [
 ]
 
 DEFAULT_LINKS: Final = 3
+SHARED_MOVED: Final = "shared_moved"
+"""The setting that says that no chain's shared directory lies in the app's any more."""
 SERVICES_INSTALLED: Final = "services"
 """The setting that says that somebody installed them: new ones are, by the flip."""
 SERVICES_KEPT: Final = "services kept"
@@ -221,6 +226,33 @@ class App:
         """Return a release's directory."""
         return self.layout.release(release)
 
+    def shared_of(self, scope: str, chain: ChainName) -> Ground:
+        """Return the shared directory for a release of a chain; see `Layout`.
+
+        What was shared by a chain before `setup` moved it is still where it was.
+        """
+        place = self.layout.shared_of(scope, chain)
+        if scope != "chain" or not self.shared_is_unmoved:
+            return place
+        before = Ground(self.layout.shared, chain)
+        return before if _kind_of(before) == "directory" else place
+
+    @property
+    def shared_is_unmoved(self) -> bool:
+        """Whether what is a chain's own may still lie in what the app shares.
+
+        Not by the name alone: there are releases whose deploy.toml wants it so.
+        """
+        if self.ledger.setting(SHARED_MOVED):
+            return False
+        from gitdeploy.deploy.content import chain_in
+
+        there = (_kind_of(Ground(self.layout.shared, chain)) for chain in CHAINS)
+        if all(kind == "missing" for kind in there):
+            return False
+        releases = self.ledger.releases.made_here()
+        return any(chain_in(release.content) for release in releases)
+
     def ready_with(self, content: str) -> list[Release]:
         """Return the releases with that content that can be shown, newest first."""
         return [
@@ -228,6 +260,15 @@ class App:
             for release in self.ledger.releases.ready_with(content)
             if self.directory(release).is_dir()
         ]
+
+
+def _kind_of(place: Ground) -> "Kind":
+    from gitdeploy.system import ground
+
+    try:
+        return ground.kind_of(place)
+    except OSError:
+        return "other"
 
 
 def _as_of(path: Path) -> tuple[int, ...] | None:

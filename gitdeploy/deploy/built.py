@@ -10,6 +10,7 @@ from gitdeploy.deploy.app import App
 from gitdeploy.manifest import Manifest, joined
 from gitdeploy.model import Release
 from gitdeploy.system import clock
+from gitdeploy.system.below import status_beneath
 
 __all__ = ["what_was_built"]
 
@@ -59,12 +60,13 @@ def _told_by_times(
     def was_so(path: bytes) -> bool:
         if is_below(path, outputs):
             return True
-        place = directory / os.fsdecode(path)
-        while not os.path.lexists(place) and place != directory:
-            place = place.parent
         try:
-            return clock.age_s(place.lstat().st_ctime) >= age_s - _SECOND_S
+            while (status := status_beneath(directory, path)) is None and path:
+                path = path.rpartition(b"/")[0]
         except OSError:
             return False
+        if status is None:
+            return False
+        return clock.age_s(status.st_ctime) >= age_s - _SECOND_S
 
     return was_so

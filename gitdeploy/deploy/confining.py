@@ -12,8 +12,9 @@ from typing import Final, Literal, TypeAlias
 from gitdeploy.config import Activation, Check, Config
 from gitdeploy.deploy.app import App
 from gitdeploy.errors import ReleaseFailed
+from gitdeploy.ground import Ground
 from gitdeploy.model import CHAINS
-from gitdeploy.steps import Bounds, Box, Confinement, why_no_box
+from gitdeploy.steps import Bounds, Box, Confinement, Shown, why_no_box
 from gitdeploy.system import files
 
 __all__ = [
@@ -65,14 +66,15 @@ def _around_the_flip(config: Config) -> Iterator[Check | Activation]:
         yield from config.deactivate_for(chain)
 
 
-def confinement_of(
+def confinement_of(  # noqa: PLR0913 - what commands see, part by part
     app: App,
     *,
     release: Path,
-    shared: Path,
+    shared: Ground,
     previous: Path | None,
     links: tuple[Path, ...],
     free_environment: dict[str, str],
+    looks: bool = False,
 ) -> Confinement:
     """Return what holds the commands of one release.
 
@@ -83,6 +85,7 @@ def confinement_of(
         previous: The release before, which they may read; None: there is none.
         links: Public links that they find, as they are.
         free_environment: All the environment of commands that are not held.
+        looks: Whether they may write to nothing but the release's directory.
 
     Changes: makes directories of the app for them, where they are missing.
     """
@@ -96,12 +99,15 @@ def confinement_of(
     for own in (app.layout.cache, app.layout.tmp):
         files.make_directory(own, _OWN)
     around, memory_bytes = app.surroundings, app.server.limits.memory_bytes
+    lasting: tuple[Shown, ...] = (shared, *places(app, steps.writable))
+    read: tuple[Shown, ...] = (*places(app, steps.readable), *filter(None, [previous]))
     box = Box(
-        home=app.layout.cache,
+        home=Ground(app.layout.cache),
         tmp=app.layout.tmp,
         shm_bytes=min(memory_bytes or _SHM_BYTES, _SHM_BYTES),
-        readable=(*places(app, steps.readable), *filter(None, [previous])),
-        writable=(release, shared, *places(app, steps.writable)),
+        readable=(*read, *(lasting if looks else ())),
+        writable=(release, *(() if looks else lasting)),
+        looks=looks,
         hidden=(app.layout.root, app.public.target, Path(around.home)),
         links=tuple((link, os.readlink(link)) for link in links if link.is_symlink()),
         network=steps.network,

@@ -27,9 +27,11 @@ from gitdeploy.deploy.facts import Source, content_id, read_source
 from gitdeploy.deploy.gitattributes import fingerprint
 from gitdeploy.deploy.look import places
 from gitdeploy.deploy.parts import Part, parts_of
+from gitdeploy.ground import Ground
 from gitdeploy.manifest import File, Manifest, Stamp, joined
 from gitdeploy.model import CHAINS, Release
 from gitdeploy.shared import targets
+from gitdeploy.system import ground
 from gitdeploy.system.flock import held
 
 __all__ = ["Verified", "examine", "record_of"]
@@ -153,7 +155,7 @@ def _shared(app: App, release: Release, source: Source) -> dict[bytes, set[str]]
     made_for = [name for name in CHAINS if content_id(source, name) == release.content]
     links: dict[bytes, set[str]] = {}
     for chain in made_for or CHAINS:
-        place = app.layout.shared_of(config.scope, chain)
+        place = app.shared_of(config.scope, chain)
         wanted = targets(directory, place, config, anchor=app.layout.home)
         for path, target in wanted.items():
             links.setdefault(os.fsencode(path), set()).add(target)
@@ -163,11 +165,18 @@ def _shared(app: App, release: Release, source: Source) -> dict[bytes, set[str]]
 def _look_at_links(app: App, found: Verified) -> None:
     directory = app.directory(found.release)
     for path, may in found.shared.items():
-        place = directory / os.fsdecode(path)
-        if not os.path.lexists(place):
+        place = Ground(directory, os.fsdecode(path))
+        if (held := ground.link_at(place)) is None and _is_missing(place):
             found.missing.append(path)
-        elif not place.is_symlink() or os.readlink(place) not in may:
+        elif held not in may:
             found.changed[path] = "kind"
+
+
+def _is_missing(place: Ground) -> bool:
+    try:
+        return ground.kind_of(place) == "missing"
+    except OSError:  # something else lies on the way
+        return False
 
 
 # --- what comes from git ------------------------------------------------------------

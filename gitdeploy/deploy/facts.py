@@ -1,6 +1,5 @@
 """What is known about an update: from git once, from the ledger under the lock."""
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
@@ -17,6 +16,7 @@ from gitdeploy.config import (
 )
 from gitdeploy.decide import Content, Facts, RefKind, Refuse, chain_of, classify
 from gitdeploy.deploy.app import App
+from gitdeploy.deploy.content import content_of
 from gitdeploy.deploy.ready import ready_for
 from gitdeploy.errors import ConfigError
 from gitdeploy.model import ChainName, RefUpdate
@@ -27,9 +27,6 @@ if TYPE_CHECKING:  # nothing of it is imported unless a chain wants signatures
     from gitdeploy.signatures import Unsigned
 
 __all__ = ["Source", "closed", "content_id", "gather", "read_source", "read_sources"]
-
-_RECIPE: Final = 1
-"""Counts up when the same commit would become a different directory."""
 
 _MOST_TOML_BYTES: Final = 64 * 1024
 _MOST_COMMIT_BYTES: Final = 64 * 1024
@@ -69,12 +66,17 @@ def read_sources(app: App, updates: Sequence[RefUpdate]) -> list[Source]:
     ids = {_looked_at(update) for update in updates}
     pushed = app.repository.pushed(sorted(ids))
     contents = app.repository.contents(sorted(_to_read(pushed.values())))
-    bounds = app.server.refs
-    found = (
+    sources = (
         _source(app.repository, update, pushed[_looked_at(update)], contents)
         for update in updates
     )
-    return [replace(source, bounds=bounds) for source in found]
+    return [_bounded(app, source) for source in sources]
+
+
+def _bounded(app: App, source: Source) -> Source:
+    """Return a source whose deploy.toml says no more than the server lets it."""
+    config = source.config.kept_apart(app.server.shared.scope)
+    return replace(source, config=config, bounds=app.server.refs)
 
 
 def read_source(app: App, ref: str, commit: str) -> Source:
@@ -155,14 +157,9 @@ def content_id(source: Source, chain: ChainName) -> str:
     """Return what identifies the release that this source becomes on `chain`.
 
     Two commits with the same one become interchangeable directories: same tree, same
-    shared state linked in, same recipe. It is these very words: a hash of them would
-    cost a push the import of OpenSSL.
+    shared state linked in, same recipe.
     """
-    shared = source.config.shared
-    own_shared = shared.scope == "chain" and (shared.files or shared.dirs)
-    assets: list[str] = []  # nothing but the tree can be pushed yet
-    parts = [_RECIPE, source.tree, assets, chain if own_shared else "app"]
-    return json.dumps(parts)
+    return content_of(source.tree, source.config.shared, chain)
 
 
 def _still_followed(app: App, source: Source) -> bool:

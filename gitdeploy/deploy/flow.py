@@ -9,16 +9,16 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from gitdeploy.config.declared import declares_commands
-from gitdeploy.decide import Decision, Deploy, RefKind, Refuse, RollBack, reached
+from gitdeploy.decide import Deploy, RefKind, Refuse, RollBack, reached
 from gitdeploy.deploy import wording
 from gitdeploy.deploy.acceptance import Acceptance, Superseded
 from gitdeploy.deploy.app import App
 from gitdeploy.deploy.attempt import Attempt, Wanted
-from gitdeploy.deploy.facts import Source, closed, content_id
+from gitdeploy.deploy.facts import Source, content_id
 from gitdeploy.deploy.flip import check_links, check_showable, go_back
 from gitdeploy.deploy.judge import Push, judge, withheld_now
-from gitdeploy.deploy.ready import ready_for
+from gitdeploy.deploy.ready import check_links_seen, ready_for
+from gitdeploy.deploy.recorded import overridden, signer_of
 from gitdeploy.deploy.report import Report
 from gitdeploy.deploy.showing import Showing
 from gitdeploy.deploy.still_wanted import check_still_wanted
@@ -133,8 +133,8 @@ class Flow:
             wording.action(source.kind, decision),
             by=app.by,
             key=app.key,
-            overrode=self._overridden(source, decision),
-            signer=self._signer(source, decision),
+            overrode=overridden(app, source, decision, self._push),
+            signer=signer_of(app, source, decision),
             started=clock.now(),
             chain=reached(decision),
             ref=update.ref,
@@ -145,24 +145,6 @@ class Flow:
         if isinstance(decision, Refuse):
             attempt.end("refused", decision.reason, decision.hint)
         return attempt
-
-    def _overridden(self, source: Source, decision: Decision) -> str | None:
-        """Return what would hold an update if its pusher did not override it."""
-        freeze, chain = self._app.ledger.freeze, reached(decision) or source.chain
-        if chain is None or "override" not in self._push.options:
-            return None
-        if freeze and freeze.holds(chain):
-            return freeze.words
-        return closed(self._app, chain) or None
-
-    def _signer(self, source: Source, decision: Decision) -> str | None:
-        """Return who signed what a chain gets, where it wants that signed."""
-        chain = reached(decision)
-        if chain is None or self._app.server.signed.of(chain) == "no":
-            return None
-        from gitdeploy.deploy.signing import signer
-
-        return signer(self._app, source, chain)
 
     # --- prepare ------------------------------------------------------------------
 
@@ -264,11 +246,7 @@ class Flow:
         """See whether a release that is there holds what another chain wants of it."""
         wanted = self._wanted(attempt.source, chain)
         assert attempt.release is not None
-        if declares_commands(wanted.config):
-            from gitdeploy.deploy.release_links import check_links
-
-            directory = self._app.directory(attempt.release)
-            check_links(self._app, directory, wanted.config, chain)
+        check_links_seen(self._app, attempt.release, wanted.config, chain)
         if wanted.config.checks_for(chain) and not wanted.unchecked:
             from gitdeploy.deploy.checks import check_ready
 

@@ -13,9 +13,8 @@ __all__ = ["install", "wrong"]
 
 # A longer first line of a script is cut by older kernels (execve(2)).
 _SHEBANG_BYTES: Final = 127
-_INTERPRETER: Final = re.compile(
-    rb"#!(?:/bin/sh\n(?:''':'[^\n]*\n[^\n]*\nexec |'''exec' ))?"
-    rb"(?:'([^'\n]+)'|(/\S+))"  # see `_first_lines`
+_STARTS: Final = re.compile(  # see `_first_lines` and `_for_keys`
+    rb"#!(?:/bin/sh\n(?:''':'[^\n]*\n[^\n]*\nexec |'''exec' ))?([^\n]+)"
 )
 _FOR_KEYS: Final = "pre-receive"
 
@@ -37,11 +36,20 @@ def wrong(hook: str, place: Path) -> str | None:
         return "is not executable"
     if (held := place.read_bytes()) == _wanted(hook):
         return None
-    if named := _INTERPRETER.match(held):
-        python = os.fsdecode(named[1] or named[2])
-        if not os.access(python, os.X_OK):
-            return f"starts {python}, which is gone"
+    python = _started(held)
+    if python and not os.access(python, os.X_OK):
+        return f"starts {python}, which is gone"
     return "was changed"
+
+
+def _started(held: bytes) -> str:
+    """Return what a hook starts; empty where nobody can tell."""
+    named = _STARTS.match(held)
+    try:
+        words = shlex.split(os.fsdecode(named[1])) if named else []
+    except ValueError:  # a quote that does not end
+        words = []
+    return words[0] if words else ""
 
 
 def _wanted(hook: str) -> bytes:

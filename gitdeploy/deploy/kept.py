@@ -64,7 +64,8 @@ def remember(app: App, one: Kept) -> None:
 
     Changes: the ledger. Safe to repeat.
     """
-    _write(app, [*_others(app, one.chain, one.name), one])
+    with app.ledger.transaction():  # the lock may be lent: both chains may do so
+        _write(app, [*_others(app, one.chain, one.name), one])
 
 
 def forget(app: App, chain: ChainName, name: str) -> None:
@@ -72,7 +73,8 @@ def forget(app: App, chain: ChainName, name: str) -> None:
 
     Changes: the ledger. Safe to repeat.
     """
-    _write(app, _others(app, chain, name))
+    with app.ledger.transaction():
+        _write(app, _others(app, chain, name))
 
 
 def unrecorded(app: App) -> list[Kept]:

@@ -11,7 +11,7 @@ from gitdeploy.deploy.reuse import links_outputs, named
 from gitdeploy.deploy.step_key import Key, StepKeys
 from gitdeploy.deploy.trust import made_in, may_take
 from gitdeploy.deploy.workplace import place_of
-from gitdeploy.errors import StepFailed
+from gitdeploy.errors import ReleaseFailed, StepFailed
 from gitdeploy.globs import Glob, is_glob
 from gitdeploy.model import Release
 from gitdeploy.system import clock
@@ -45,15 +45,16 @@ def _all_planned(
 ) -> list[dict[str, str]]:
     steps = wanted.config.build.steps
     pretended = Release(0, "0-planned", None, None, "", "preparing", clock.now())
-    place = place_of(app, pretended, wanted, nowhere, stage="build")
+    place = place_of(app, pretended, wanted, nowhere, stage="build", looks=True)
     keys = StepKeys(app, wanted, place)
     links = links_outputs(app, wanted.config)
     found = []
     for step in steps:
         try:
             key = keys.of(step, read_only=links and step.reuse == "share")
-        except StepFailed as error:
-            found.append({"name": step.title, "does": "fail", "why": error.outcome})
+        except ReleaseFailed as error:
+            why = error.outcome if isinstance(error, StepFailed) else error.message
+            found.append({"name": step.title, "does": "fail", "why": why})
             break
         does, why = _planned(app, wanted, step, key, changed)
         found.append({"name": step.title, "does": does, "why": why})

@@ -8,7 +8,9 @@ from gitdeploy.deploy.app import App
 from gitdeploy.deploy.attempt import Wanted
 from gitdeploy.deploy.donor import without_touched, write_manifest
 from gitdeploy.deploy.materialise import Made, materialise
+from gitdeploy.deploy.moved_shared import check_moved
 from gitdeploy.deploy.quota import check_quota
+from gitdeploy.deploy.ready import note_links_seen
 from gitdeploy.deploy.release_log import log_open
 from gitdeploy.deploy.report import Report
 from gitdeploy.deploy.still_wanted import check_still_wanted
@@ -71,15 +73,18 @@ def _logged(
 
 def _made(app: App, release: Release, wanted: Wanted, report: Report) -> Release:
     directory = app.directory(release)
+    check_moved(app)
     check_still_wanted(app, wanted.config, report)
     made = materialise(app, wanted, directory, report)
     _link_shared(app, wanted, directory, report)
     if _commands(wanted):
+        _check_env(app, wanted)
         _run_commands(app, release, wanted, made, report)
     check_still_wanted(app, wanted.config, report)
     if not directory.is_dir():
         raise ReleaseFailed("a build step removed the release's directory")
     if _commands(wanted):
+        _put_links_right(app, wanted, directory, report)
         check_quota(app)
         _check_links(app, wanted, directory, report)
     return _seal(app, release, wanted, made)
@@ -118,9 +123,32 @@ def _link_shared(app: App, wanted: Wanted, directory: Path, report: Report) -> N
         return
     from gitdeploy.shared import link_shared
 
-    place = app.layout.shared_of(config.scope, wanted.chain)
-    names = link_shared(directory, place, config, anchor=app.layout.home)
+    place = app.shared_of(config.scope, wanted.chain)
+    most_bytes = app.server.limits.total_bytes
+    names = link_shared(
+        directory, place, config, anchor=app.layout.home, most_bytes=most_bytes
+    )
     report.line("shared", "  ".join(names))
+
+
+def _put_links_right(app: App, wanted: Wanted, directory: Path, report: Report) -> None:
+    """See that commands left the links to what is shared as they were."""
+    config = wanted.config.shared
+    if not config.files and not config.dirs:
+        return
+    from gitdeploy.shared import put_links_right
+
+    place = app.shared_of(config.scope, wanted.chain)
+    put = put_links_right(directory, place, config, anchor=app.layout.home)
+    if put:
+        report.line("shared", f"{'  '.join(put)}: a command replaced it; linked again")
+
+
+def _check_env(app: App, wanted: Wanted) -> None:
+    """See that secrets of the shared .env can be hidden in what commands print."""
+    from gitdeploy.shared import ENV, read_env
+
+    read_env(app.shared_of(wanted.config.shared.scope, wanted.chain) / ENV)
 
 
 def _check_links(app: App, wanted: Wanted, directory: Path, report: Report) -> None:
@@ -143,7 +171,10 @@ def _seal(app: App, release: Release, wanted: Wanted, made: Made) -> Release:
     write_manifest(app, release, manifest)
     layout = app.layout
     files.sync_directory(layout.releases)
-    files.sync_filesystems([layout.releases, layout.shared, layout.manifests])
+    shared = app.shared_of(wanted.config.shared.scope, wanted.chain).base
+    places = (layout.releases, shared, layout.manifests)
+    files.sync_filesystems([place for place in places if place.is_dir()])
+    note_links_seen(app, release)
     return app.ledger.releases.seal(
         release, at=clock.now(), files=made.files, size_bytes=made.size_bytes
     )

@@ -71,9 +71,9 @@ def links_out(
 
 def _ground(app: App, directory: Path, config: Config, chain: ChainName) -> Ground:
     declared = config.shared
-    shared = app.layout.shared_of(declared.scope, chain)
+    shared = app.shared_of(declared.scope, chain)
     ours = targets(directory, shared, declared, anchor=app.layout.home)
-    own = [shared / path for path in ours]
+    own = [Path(str(shared / path)) for path in ours]
     around = [app.layout.root, app.public.target, Path(app.surroundings.home)]
     server = app.server
     return Ground(

@@ -10,13 +10,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from gitdeploy.chain import Chain
-from gitdeploy.config.declared import declares_commands
 from gitdeploy.deploy.app import App
 from gitdeploy.deploy.attempt import Wanted
 from gitdeploy.deploy.facts import Source, content_id, read_source
 from gitdeploy.deploy.move import Move, Outcome
 from gitdeploy.deploy.placed import NO_REF
-from gitdeploy.deploy.ready import ready_for
+from gitdeploy.deploy.ready import check_links_seen, ready_for
 from gitdeploy.deploy.report import Report
 from gitdeploy.errors import (
     Cancelled,
@@ -214,11 +213,8 @@ def _fit_for_prod(
     if not ready:
         return _prepared(app, "release", source, "prod", report)
     wanted = Wanted.of(source, "prod")
-    if declares_commands(wanted.config):
-        from gitdeploy.deploy.release_links import check_links
-
-        with _failures_noted(app, "release", "prod", ready[0]):
-            check_links(app, app.directory(ready[0]), wanted.config, "prod")
+    with _failures_noted(app, "release", "prod", ready[0]):
+        check_links_seen(app, ready[0], wanted.config, "prod")
     if wanted.config.checks_for("prod"):
         from gitdeploy.deploy.checks import check_ready
 

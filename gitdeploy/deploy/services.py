@@ -21,6 +21,7 @@ from gitdeploy.deploy.report import Report
 from gitdeploy.deploy.still_wanted import check_not_cancelled
 from gitdeploy.deploy.workplace import environment_of, mask_of
 from gitdeploy.errors import GitdeployError, ReleaseFailed
+from gitdeploy.ground import Ground
 from gitdeploy.model import CHAINS, ChainName, Release
 from gitdeploy.services import (
     Description,
@@ -93,7 +94,9 @@ def restart_services(
         if not (keeper.alive and keeper.listens_as_described):
             _install(app, keeper)
         launch = _launch(app, release, wanted, service)
-        _restart(app, keeper, launch, report, anew=anew, running=Stopwatch(already_s))
+        shared = app.shared_of(wanted.config.shared.scope, wanted.chain)
+        left = Stopwatch(already_s)
+        _restart(app, keeper, launch, report, shared=shared, anew=anew, running=left)
     if len(starting) < len(services):
         report.line("services", f"not installed: gitdeploy service install {app.name}")
 
@@ -104,12 +107,13 @@ def _check_listens(app: App, chain: ChainName, service: Service) -> None:
         raise ReleaseFailed(f"service {service.name}: {why}", hint=hint)
 
 
-def _restart(
+def _restart(  # noqa: PLR0913 - what is started, and what tells of it
     app: App,
     keeper: AnyKeeper,
     launch: Launch,
     report: Report,
     *,
+    shared: Ground,
     anew: bool,
     running: Stopwatch,
 ) -> None:
@@ -125,7 +129,7 @@ def _restart(
             running=running,
         )
     except NotReady as error:
-        mask = mask_of(Path(launch.environment["GITDEPLOY_SHARED_DIR"]))
+        mask = mask_of(shared)
         for line in error.tail:
             report.output(mask(line))
         failed = ReleaseFailed(

@@ -10,6 +10,7 @@ from gitdeploy import modes
 from gitdeploy.deploy import permissions
 from gitdeploy.deploy.app import DEFAULT_LINKS, App, default_target, set_up_apps
 from gitdeploy.deploy.inherited import beginning
+from gitdeploy.deploy.moved_shared import move_shared
 from gitdeploy.deploy.receiving import GATE_FROM, git_version, set_gate, wire
 from gitdeploy.deploy.recover import locked
 from gitdeploy.deploy.relocate import relocate
@@ -86,6 +87,7 @@ def set_up(  # noqa: PLR0913 - the options of the verb
         can = git_version(surroundings) >= GATE_FROM
         with_gate = work.gate(app, wanted=gate, possible=can)
         work.links(app, target, links)
+        work.changes += move_shared(app)
         work.changes += permissions.mend(layout, app.public.target)
         files.sync_filesystems([root, app.public.target])
     return SetUp(app, tuple(work.changes), with_gate, tuple(work.told))

@@ -10,19 +10,21 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 from gitdeploy.config import Command, Step
 from gitdeploy.deploy.app import App
 from gitdeploy.deploy.attempt import Wanted
 from gitdeploy.deploy.inputs import Read, read_by
+from gitdeploy.ground import Ground
+from gitdeploy.shared import read_shared
 from gitdeploy.steps import Place, what_tool_says
 
 __all__ = ["Key", "StepKeys", "names_variable"]
 
 _VERSION: Final = 2
 """Counts up when what a key is made of changes."""
+_MOST_SHARED_BYTES: Final = 64 * 2**20
 _OURS: Final = re.compile(r"GITDEPLOY_[A-Z_]+")
 
 
@@ -42,7 +44,7 @@ class StepKeys:
     """The keys of a commit's steps, asked for in their order."""
 
     def __init__(self, app: App, wanted: Wanted, place: Place) -> None:
-        self._shared = app.layout.shared_of(wanted.config.shared.scope, wanted.chain)
+        self._shared = app.shared_of(wanted.config.shared.scope, wanted.chain)
         self._wanted = wanted
         self._place = place
         self._before: list[str] = []
@@ -148,11 +150,14 @@ def _words(command: Command) -> str:
     return command if isinstance(command, str) else "\n".join(command)
 
 
-def _hash_of(path: Path) -> str | None:
-    try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError:  # nothing there, or nothing that we may read
-        return None
+def _hash_of(place: Ground) -> str | None:
+    """Return the hash of a shared file; None where there is none.
+
+    Raises:
+        ReleaseFailed: It cannot be read as a file, or is too large to be an input.
+    """
+    data = read_shared(place, most_bytes=_MOST_SHARED_BYTES)
+    return None if data is None else hashlib.sha256(data).hexdigest()
 
 
 def _digest(*parts: object) -> str:

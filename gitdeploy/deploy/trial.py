@@ -190,8 +190,8 @@ def _stop_services(
         try:
             described = live.config.services_for(chain) if live else ()
             stop_services(app, chain, described, report)
-        except (GitdeployError, OSError) as error:  # `doctor` tells what goes on
-            report.line("service", f"not stopped: {blamed(error)}")
+        except Exception as error:  # noqa: BLE001 - `doctor` tells what goes on
+            report.line("service", f"not stopped: {blamed(foreseen(error))}")
 
 
 def _begin_watch(app: App, chain: Chain, wanted: Wanted) -> None:

@@ -28,6 +28,7 @@ from gitdeploy.deploy.roll import take_off
 from gitdeploy.deploy.still_wanted import check_not_cancelled
 from gitdeploy.deploy.workplace import mask_of, workplace
 from gitdeploy.errors import GitdeployError, ReleaseFailed
+from gitdeploy.ground import Ground
 from gitdeploy.model import ChainName, Entry, Watch
 from gitdeploy.probe import ask
 from gitdeploy.steps import can_be_unprivileged
@@ -100,11 +101,11 @@ class _Watcher:
             return health
 
     @property
-    def _shared(self) -> Path:
+    def _shared(self) -> Ground:
         """Where the secrets are of what is watched."""
         assert self._wanted is not None
-        scope = self._wanted.config.shared.scope
-        return self._app.layout.shared_of(scope, self._chain)
+        with _again(self._app) as app:
+            return app.shared_of(self._wanted.config.shared.scope, self._chain)
 
     def _is_hidden(self) -> bool:
         """Return whether a page is what answers, instead of what is watched."""

@@ -7,8 +7,10 @@ from gitdeploy.deploy.app import App
 from gitdeploy.deploy.attempt import Wanted
 from gitdeploy.deploy.confining import bounds_of, confinement_of
 from gitdeploy.deploy.report import Report
+from gitdeploy.errors import ReleaseFailed
+from gitdeploy.ground import Ground
 from gitdeploy.model import Release
-from gitdeploy.steps import Mask, Place, Workplace
+from gitdeploy.steps import HideAll, Mask, Place, Workplace
 
 __all__ = ["environment_of", "mask_of", "place_of", "workplace"]
 
@@ -41,13 +43,19 @@ def workplace(
         place.bounds,
         log=report.log,
         tell=report.output,
-        mask=mask_of(Path(place.environment["GITDEPLOY_SHARED_DIR"])),
+        mask=mask_of(app.shared_of(wanted.config.shared.scope, wanted.chain)),
         check=check,
     )
 
 
 def place_of(
-    app: App, release: Release, wanted: Wanted, directory: Path, *, stage: str
+    app: App,
+    release: Release,
+    wanted: Wanted,
+    directory: Path,
+    *,
+    stage: str,
+    looks: bool = False,
 ) -> Place:
     """Return where the commands of a release run, and what holds them.
 
@@ -57,6 +65,7 @@ def place_of(
         wanted: What it is made of, and for which chain.
         directory: Where they run.
         stage: What they run for: build, check, activate or deactivate.
+        looks: Whether they may write nothing but to that directory.
     """
     # By the stage leftovers of a crash are known.
     ours = {**_ours(app, release, wanted), "GITDEPLOY_STAGE": stage}
@@ -68,10 +77,11 @@ def place_of(
         confinement_of(
             app,
             release=directory,
-            shared=Path(ours["GITDEPLOY_SHARED_DIR"]),
+            shared=app.shared_of(wanted.config.shared.scope, wanted.chain),
             previous=Path(previous) if previous else None,
             links=(app.public.target / app.public.name(wanted.chain, 1),),
             free_environment={**app.surroundings.environment().variables, **ours},
+            looks=looks,
         ),
         bounds_of(app),
     )
@@ -90,7 +100,7 @@ def _ours(app: App, release: Release, wanted: Wanted) -> dict[str, str]:
     shown = app.ledger.chains.first(wanted.chain, 2)
     others = [entry.release for entry in shown if entry.release != release.number]
     before = app.ledger.releases.get(others[0]) if others else None
-    shared = app.layout.shared_of(wanted.config.shared.scope, wanted.chain)
+    shared = app.shared_of(wanted.config.shared.scope, wanted.chain)
     return {
         "GITDEPLOY_APP": app.name,
         "GITDEPLOY_CHAIN": wanted.chain,
@@ -103,13 +113,22 @@ def _ours(app: App, release: Release, wanted: Wanted) -> dict[str, str]:
     }
 
 
-def mask_of(shared: Path) -> Mask:
-    """Return what hides the values of the shared .env in what steps print."""
-    env_file = shared / ".env"
-    if not env_file.is_file():
+def mask_of(shared: Ground) -> Mask:
+    """Return what hides the values of the shared .env in what commands print.
+
+    All that they print, where nobody can read them: what a command made of the file
+    keeps nobody from going back.
+    """
+    from gitdeploy.shared import ENV, read_env
+
+    try:
+        data = read_env(shared / ENV)
+    except ReleaseFailed:
+        return HideAll()
+    if not data:
         return Mask()
     from gitdeploy.envfile import values
 
-    lines = env_file.read_text("utf-8", "surrogateescape").splitlines()
+    lines = data.decode("utf-8", "surrogateescape").splitlines()
     encoded = (line.partition("=")[2].strip("'\" \t") for line in lines)
-    return Mask([*values(env_file).values(), *encoded])
+    return Mask([*values(data).values(), *encoded])

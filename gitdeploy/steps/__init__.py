@@ -11,9 +11,10 @@ from typing import IO, Final
 
 from gitdeploy.config import Command, Run
 from gitdeploy.errors import StepFailed, SystemFailed
-from gitdeploy.steps.bounds import Bounds, Gauge, held_by_group
+from gitdeploy.steps.binding import Shown
+from gitdeploy.steps.bounds import Bounds, Gauge, held_by_group, out_of_time
 from gitdeploy.steps.box import Box, why_no_box
-from gitdeploy.steps.output import Mask, Output, Sink
+from gitdeploy.steps.output import HideAll, Mask, Output, Sink
 from gitdeploy.steps.place import Confinement, Place, started, words_of
 from gitdeploy.steps.privileges import can_be_unprivileged
 from gitdeploy.steps.session import adopting_orphans, end_session
@@ -25,8 +26,10 @@ __all__ = [
     "Bounds",
     "Box",
     "Confinement",
+    "HideAll",
     "Mask",
     "Place",
+    "Shown",
     "Workplace",
     "can_be_unprivileged",
     "held_by_group",
@@ -83,7 +86,7 @@ def run_step(step: Run, place: Workplace, *, timeout_s: float) -> float:
         in_time = _follow(child, output, watch, limit_s, check)
     output.end()
     if not in_time and limit_s < timeout_s:
-        raise _out_of_time(step.title, place)
+        raise out_of_time(step.title, place.bounds)
     if not in_time:
         raise StepFailed(step.title, f"timed out after {human_time(timeout_s)}")
     if child.returncode:
@@ -119,7 +122,7 @@ def serve(
         in_time = _follow(child, output, watch, limit_s, check, until=done)
     output.end()
     if not in_time and limit_s < timeout_s:
-        raise _out_of_time(title, place)
+        raise out_of_time(title, place.bounds)
     if in_time and not done():
         how = how_it_ended(child.returncode)
         hint = _way_out(command, child.returncode, place)
@@ -146,15 +149,6 @@ def _way_out(command: Command, code: int, place: Workplace) -> str:
     if boxed and (code == _NOT_FOUND or said(_MISSED)):
         return _UNSEEN
     return ""
-
-
-def _out_of_time(title: str, place: Workplace) -> StepFailed:
-    most = human_time(place.bounds.time_s)
-    return StepFailed(
-        title,
-        f"no time left; all commands together have {most}",
-        hint="[limits] steps_time  in server.toml",
-    )
 
 
 @contextlib.contextmanager

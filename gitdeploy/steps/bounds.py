@@ -26,7 +26,7 @@ from gitdeploy.system.programs import program
 from gitdeploy.system.terminal import human_bytes, human_time
 from gitdeploy.system.usage import Usage, UsageWatch
 
-__all__ = ["Begun", "Bounds", "Gauge", "held_by_group"]
+__all__ = ["Begun", "Bounds", "Gauge", "held_by_group", "out_of_time"]
 
 _LOOK_S: Final = 0.5
 _GRACE_S: Final = 5  # from SIGXCPU to SIGKILL, setrlimit(2)
@@ -80,6 +80,15 @@ class Bounds(Struct, frozen=True):
 def held_by_group() -> frozenset[str]:
     """Return what the kernel counts of a command as a whole here: memory, pids."""
     return can_hold()
+
+
+def out_of_time(title: str, bounds: Bounds) -> StepFailed:
+    """Return the failure of a command for which the others left no time."""
+    return StepFailed(
+        title,
+        f"no time left; all commands together have {human_time(bounds.time_s)}",
+        hint="[limits] steps_time  in server.toml",
+    )
 
 
 def _allowed(kind: int, wanted: int) -> int:

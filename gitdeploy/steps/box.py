@@ -15,6 +15,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from gitdeploy.errors import SystemFailed
+from gitdeploy.ground import Ground
+from gitdeploy.steps.binding import Bindings, Kind, Shown
 from gitdeploy.system import process
 from gitdeploy.system.programs import found
 from gitdeploy.system.surroundings import BARE
@@ -42,16 +44,16 @@ _TMP: Final = "/tmp"  # noqa: S108 - inside, where nobody else is
 class Box(Struct, frozen=True):
     """What a command may see and write; whatever is not named is not there for it."""
 
-    home: Path
+    home: Ground
     """Where HOME is: it outlives releases, so that caches of packages do."""
     tmp: Path
     """Where on the server each command has a /tmp of its own, while it runs: in a
     directory that has nothing else in it."""
     shm_bytes: int = 2**30
     """How much memory fits into its /dev/shm."""
-    readable: tuple[Path, ...] = ()
+    readable: tuple[Shown, ...] = ()
     """What is there besides the system, if it exists."""
-    writable: tuple[Path, ...] = ()
+    writable: tuple[Shown, ...] = ()
     """What may be written to, if it exists."""
     scratch: tuple[Path, ...] = ()
     """Those of them that count as what it writes to /tmp."""
@@ -61,6 +63,8 @@ class Box(Struct, frozen=True):
     """Symbolic links that are there, and what they hold."""
     network: bool = True
     """Whether it is the network of the machine; else there is none."""
+    looks: bool = False
+    """Whether HOME is only read, too."""
     stands_in: tuple[Path, Path] | None = None
     """A directory, and the place that it is shown at instead of what is there."""
 
@@ -77,44 +81,55 @@ class Box(Struct, frozen=True):
         return {**given, "HOME": str(self.home), "TMPDIR": _TMP}
 
     def words(
-        self, directory: Path, tmp: Path, *, unprivileged: bool = False
+        self,
+        directory: Path,
+        tmp: Path,
+        opened: Bindings,
+        *,
+        unprivileged: bool = False,
     ) -> list[str]:
         """Return what goes in front of a command's argv.
 
         Args:
             directory: Where the command runs; it is there by one of the places.
             tmp: What is its /tmp.
+            opened: Opens the places; what starts the command has its descriptors.
             unprivileged: Whether it shall not write into read-only files, as root.
+
+        Raises:
+            SystemFailed: A place that others write to is a link.
         """
         return [
             *_confined(
                 network=self.network, shut=_found_out()[1], unprivileged=unprivileged
             ),
             *("--bind", str(tmp), _TMP, "--symlink", "../tmp", "/var/tmp"),  # noqa: S108
-            *self._places(),
+            *self._places(opened),
             *self._memory(tmp),
             *("--chdir", str(directory), "--"),
         ]
 
-    def _places(self) -> Iterator[str]:
+    def _places(self, opened: Bindings) -> Iterator[str]:
         """Yield what is mounted; what lies within another comes after it."""
-        hosts = _NAMES_OF_HOSTS if self.network else ()
-        kinds = dict.fromkeys(self.hidden, "--tmpfs")
-        kinds |= dict.fromkeys((*map(Path, hosts), *self.readable), "--ro-bind")
-        kinds |= dict.fromkeys((*self.writable, self.home), "--bind")
-        for path, kind in sorted(kinds.items()):
-            if kind == "--tmpfs":
-                yield from (kind, str(path))
-            elif path.exists():
-                yield from (kind, str(self._shown_at(path)), str(path))
+        hosts = map(Path, _NAMES_OF_HOSTS if self.network else ())
+        home = (self.home,)
+        readable = (*hosts, *self.readable, *(home if self.looks else ()))
+        writable = (*self.writable, *(() if self.looks else home))
+        shown = {Path(str(place)): place for place in (*readable, *writable)}
+        for path in sorted({*self.hidden, *shown}):
+            if path not in shown:
+                yield from ("--tmpfs", str(path))
+                continue
+            kind: Kind = "--bind" if shown[path] in writable else "--ro-bind"
+            yield from opened.words(kind, self._shown_at(shown[path]), path)
         for link, target in self.links:
             yield from ("--symlink", target, str(link))
 
-    def _shown_at(self, path: Path) -> Path:
+    def _shown_at(self, place: Shown) -> Shown:
         """Return what is mounted at a place."""
-        if self.stands_in and self.stands_in[1] == path:
+        if self.stands_in and self.stands_in[1] == place:
             return self.stands_in[0]
-        return path
+        return place
 
     def _memory(self, tmp: Path) -> Iterator[str]:
         """Yield what lets no memory be written to but as much as /dev/shm holds.
@@ -126,7 +141,8 @@ class Box(Struct, frozen=True):
             yield from ("--perms", "1777", *size, "--tmpfs", _SHM)
         else:
             yield from ("--bind", str(tmp), _SHM)
-        shown = {*self.readable, *self.writable, self.home}
+        places = (*self.readable, *self.writable, self.home)
+        shown = {Path(str(place)) for place in places}
         for path in (*(set(self.hidden) - shown), *_OF_MEMORY):
             yield from ("--remount-ro", str(path))
 

@@ -10,6 +10,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from gitdeploy.config import Command
+from gitdeploy.steps.binding import bindings
 from gitdeploy.steps.bounds import Begun, Bounds
 from gitdeploy.steps.box import Box
 from gitdeploy.steps.privileges import setpriv
@@ -131,6 +132,7 @@ def started(
     is_free = words_of(command) in place.confinement.free
     with contextlib.ExitStack() as stack:
         environment: Mapping[str, str] = place.environment
+        opened = stack.enter_context(bindings())
         prefix, scratch = _held(place, is_free=is_free), tuple[Path, ...]()
         if is_free:
             environment = place.confinement.free_environment
@@ -138,7 +140,9 @@ def started(
             tmp = stack.enter_context(held_scratch(box.tmp))
             scratch = (tmp, *box.scratch)
             environment = box.environment(environment)
-            boxed = box.words(place.directory, tmp, unprivileged=place.unprivileged)
+            boxed = box.words(
+                place.directory, tmp, opened, unprivileged=place.unprivileged
+            )
             prefix = [*boxed, *prefix]
         within = None if is_free else stack.enter_context(place.bounds.group())
         prefix = [*(within.words if within else ()), *prefix]
@@ -147,7 +151,11 @@ def started(
         if is_free or not box:  # in a box other programs are there
             process.check_found(begun[0], environment.get("PATH", ""))
         child = process.start_command(
-            [*argv, *begun], env=first, cwd=place.directory, stderr=stderr
+            [*argv, *begun],
+            env=first,
+            cwd=place.directory,
+            stderr=stderr,
+            keeps=opened.fds,
         )
         yield Begun(child, scratch, within)
 

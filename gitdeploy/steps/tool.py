@@ -10,7 +10,7 @@ from typing import Final
 
 from gitdeploy.config import Step
 from gitdeploy.errors import StepFailed, SystemFailed
-from gitdeploy.steps.bounds import Gauge
+from gitdeploy.steps.bounds import Gauge, out_of_time
 from gitdeploy.steps.place import Place, started
 from gitdeploy.steps.session import adopting_orphans, end_session
 from gitdeploy.system.clock import Stopwatch
@@ -44,6 +44,8 @@ def what_tool_says(step: Step, place: Place) -> str:
             gauge.look_back()
     except SystemFailed as error:
         raise StepFailed(step.title, f"tool: {error.message}") from error
+    if said is None and patience_s < _PATIENCE_S:
+        raise out_of_time(step.title, place.bounds)
     if said is None:
         outcome = f"tool did not end within {human_time(patience_s)}"
         raise StepFailed(step.title, outcome)

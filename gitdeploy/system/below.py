@@ -23,6 +23,7 @@ __all__ = [
     "give_directory",
     "link_below",
     "move_below",
+    "named_in",
     "open_below",
     "open_beneath",
     "open_to_read",
@@ -51,7 +52,8 @@ def open_beneath(
     """Return a descriptor of what lies at `base/path`; no link is followed, nor waited.
 
     Args:
-        base: A directory that is ours, or a descriptor of one; itself no link.
+        base: A directory whose own name is ours, or a descriptor of one. What its
+            owner made a link, to another disk perhaps, is followed there.
         path: Below it, without `..`; empty or `.` for the directory itself.
         flags: As for open(2); O_CLOEXEC, O_NOFOLLOW and O_NONBLOCK come to them.
         mode: The permissions of a file that is made.
@@ -63,7 +65,7 @@ def open_beneath(
     flags |= os.O_CLOEXEC | os.O_NOFOLLOW | (0 if flags & os.O_PATH else os.O_NONBLOCK)
     if isinstance(base, int):
         return open_without_links(base, name, flags, mode)
-    fd = os.open(base, _DIRECTORY)
+    fd = os.open(base, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         return open_without_links(fd, name, flags, mode)
     finally:
@@ -182,8 +184,13 @@ def link_below(base: Path, relative: str, target: str) -> None:
     """
     folder, _, name = os.fsencode(relative).rpartition(b"/")
     with open_below(base, folder, _open_or_make) as fd:
-        files.remove(base / relative)
+        files.remove(named_in(fd, os.fsdecode(name)))
         os.symlink(target, name, dir_fd=fd)
+
+
+def named_in(directory: int, name: str) -> Path:
+    """Return a path by which a name of an open directory is reached (proc(5))."""
+    return Path(f"/proc/self/fd/{directory}", name)
 
 
 def put_below(base: Path, relative: bytes, by: Path) -> bool:

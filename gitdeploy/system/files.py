@@ -10,6 +10,7 @@ directory (rename(2), fsync(2)). Nothing here follows a link or recurses.
 import errno
 import os
 import stat
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import takewhile
@@ -38,6 +39,7 @@ __all__ = [
     "create_file",
     "create_whole",
     "everything_below",
+    "exchange",
     "link_file",
     "make_directory",
     "make_like",
@@ -71,6 +73,8 @@ FOR_ALL_TO_VISIT: Final = 0o755
 """What a web server serves, which is another user: files, and directories."""
 
 _WRITABLE: Final = 0o222
+_HERE: Final = -100  # AT_FDCWD, openat(2)
+_EXCHANGE: Final = 2  # RENAME_EXCHANGE
 _DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -231,6 +235,29 @@ def replace_file(path: Path, by: Path) -> None:
     """
     os.replace(by, path)
     sync_directory(path.parent)
+
+
+def exchange(name: str, other: Path, directory: int) -> None:
+    """Let a name of an open directory and a path be each other's, in one step.
+
+    Changes: both names, durably.
+
+    Raises:
+        OSError: They are on different disks, or this one cannot do it.
+
+    Source:
+        renameat2(2), RENAME_EXCHANGE: Linux 3.15, ext4, XFS, btrfs, tmpfs.
+    """
+    import ctypes
+
+    libc = ctypes.CDLL(None, use_errno=True)
+    sys.audit("os.rename", name, str(other), directory, -1)  # as os.rename says it
+    words = (directory, os.fsencode(name), _HERE, os.fsencode(other), _EXCHANGE)
+    if libc.renameat2(*words):
+        errno = ctypes.get_errno()
+        raise OSError(errno, os.strerror(errno), str(other))
+    os.fsync(directory)
+    sync_directory(other.parent)
 
 
 def replace_link(link: Path, target: str) -> None:

@@ -6,6 +6,7 @@ import socket
 import stat
 from pathlib import Path
 
+from gitdeploy.system import files
 from gitdeploy.system.below import open_beneath
 
 __all__ = ["NotASocket", "connected_unix"]
@@ -35,7 +36,8 @@ def connected_unix(
         unix(7); connect(2) follows the link of proc(5) to what was opened.
     """
     try:
-        fd = open_beneath(directory, name, os.O_PATH)
+        with files.open_directory(directory) as above:
+            fd = open_beneath(above, name, os.O_PATH)
     except FileNotFoundError:
         return None
     try:

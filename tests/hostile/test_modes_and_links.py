@@ -3,11 +3,12 @@
 import os
 import re
 import shlex
+import sqlite3
 import stat
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -100,12 +101,14 @@ def test_links_that_belong_to_a_release_are_let_be(attack: Scene) -> None:
 def test_a_link_made_behind_our_back_is_not_promoted_and_the_doctor_tells(
     attack: Scene,
 ) -> None:
-    """In a release from before the upgrade, or by what the app itself runs."""
+    """In a release from before links were looked at."""
     work = attack.clone("mallory")
     assert attack.push(work, run("touch made")).code == 0
     attack.live().resolve()
     (release,) = attack.path("shop/releases").glob("1-*")
     os.symlink("../../../blog.git", release / "b.git")
+    with closing(sqlite3.connect(attack.path("shop/ledger.db"))) as ledger, ledger:
+        ledger.execute("DELETE FROM setting WHERE name = 'links_seen_from'")
     push = attack.release(work, "v1")
     assert push.code == 1, push.output
     assert "'b.git' -> '../../../blog.git'" in push.output.replace("\nremote:", "")

@@ -22,7 +22,7 @@ WRITERS = {
     "step": f"[[build.steps]]\n{RUN}",
     "tool": (
         '[[build.steps]]\nrun = "touch out"\ninputs = ["page"]\noutputs = ["out"]\n'
-        'tool = "sh evil page; echo 1"\n'
+        'tool = "sh evil page || :; echo 1"\n'
     ),
     "check": f"[[checks]]\n{RUN}",
     "check that serves": (
@@ -69,7 +69,8 @@ def test_a_command_never_writes_into_the_bytes_of_prod(
         assert mallory.push("main").code == 0
         mallory.git("revert", "--no-edit", "HEAD")
         assert mallory.push("main").code == 0
-    assert attack.served("dev")["page"] == b"EVILpage"
+    wrote = b"the page" if kind == "tool" else b"EVILpage"  # it only reads, by now
+    assert attack.served("dev")["page"] == wrote
     assert attack.served("prod") == before
     # The other way round: what declares nothing shares with nobody who may write.
     assert attack.push(mallory, plain, page="the page", other="2").code == 0

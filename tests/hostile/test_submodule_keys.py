@@ -62,6 +62,21 @@ def test_the_server_s_key_is_not_offered(private: Scene) -> None:
     assert push.code == 0, push.output
 
 
+def test_the_doctor_tells_whose_submodules_need_it(private: Scene) -> None:
+    """An app that was deployed with the key, by an earlier version."""
+    private.server_toml("[submodules]\nssh_key = true\n")
+    assert mounted(private).push("main").code == 0
+
+    def found() -> list[str]:
+        findings = private.json("doctor", "shop")["findings"]
+        return [f["what"] for f in findings if f["name"] == "submodule-without-key"]
+
+    assert found() == []
+    private.server_toml("")
+    url = private.url("x")
+    assert found() == [f"'{url}' is fetched by ssh, without the server's own key"]
+
+
 def test_neither_is_it_by_a_file_or_a_connection_of_the_user_s(private: Scene) -> None:
     """~/.ssh/config names the key, and an agent would have it."""
     ssh = HOME / ".ssh"

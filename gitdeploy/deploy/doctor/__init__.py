@@ -23,6 +23,7 @@ from gitdeploy.deploy.doctor import (
     rights,
     services,
     shared,
+    sources,
     unfinished,
 )
 from gitdeploy.deploy.doctor.finding import Finding
@@ -191,6 +192,7 @@ _LOOKS: Final[tuple[Look, ...]] = (
     # the first ones need the repository
     unfinished.findings,
     shared.findings,
+    sources.findings,
     edited.findings,
     services.findings,
     outward.findings,
@@ -199,5 +201,5 @@ _LOOKS: Final[tuple[Look, ...]] = (
     releases.pruned_findings,
     links.findings,
 )
-_NEEDS_REPOSITORY: Final = 5
+_NEEDS_REPOSITORY: Final = 6
 _PASSING: Final = (unfinished.findings, releases.pruned_findings)

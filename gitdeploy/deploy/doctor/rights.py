@@ -11,16 +11,16 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from msgspec.structs import replace
-
 from gitdeploy.deploy.app import App
 from gitdeploy.deploy.doctor.finding import Finding
 from gitdeploy.deploy.permissions import Wrong, own_places, wrong
 from gitdeploy.deploy.report import Report
+from gitdeploy.ground import Ground
 from gitdeploy.layout import Layout
 from gitdeploy.model import CHAINS
 from gitdeploy.modes import in_home
-from gitdeploy.system import files
+from gitdeploy.shared import ENV
+from gitdeploy.system import files, ground
 from gitdeploy.system.disk import user_name
 
 __all__ = ["findings", "unreadable"]
@@ -47,8 +47,8 @@ def findings(app: App) -> Iterator[Finding]:
     for one in wrong(layout, _target(app)):
         if one.owner == owner or not one.path.is_relative_to(layout.home):
             yield _loose(app, one)
-    for path in _secrets(layout):
-        yield from _secret(app, path)
+    for place in _secrets(app):
+        yield from _secret(app, place)
 
 
 def _usual_owner(layout: Layout) -> int:
@@ -191,23 +191,40 @@ def _groups(uid: int) -> list[int]:
     return os.getgrouplist(account.pw_name, account.pw_gid)
 
 
-def _secrets(layout: Layout) -> list[Path]:
-    places = [layout.shared, *(layout.shared / chain for chain in CHAINS)]
-    files_ = [place / ".env" for place in places]
-    return [path for path in files_ if path.is_file() and not path.is_symlink()]
+def _secrets(app: App) -> list[Ground]:
+    layout = app.layout
+    places = [Ground(layout.shared)]
+    places += (Ground(layout.shared_by(chain)) for chain in CHAINS)
+    places += (Ground(layout.shared, chain) for chain in CHAINS)  # before `setup`
+    return [place / ENV for place in places]
 
 
-def _secret(app: App, path: Path) -> Iterator[Finding]:
-    status = path.stat()
+def _secret(app: App, place: Ground) -> Iterator[Finding]:
+    try:
+        status = ground.status_of(place)
+    except OSError:  # it lies behind a link; what is shared is looked at elsewhere
+        return
+    if status is None or not stat.S_ISREG(status.st_mode):
+        return
     mode = stat.S_IMODE(status.st_mode)
-    if mode & stat.S_IRWXO:
-        found = _loose(app, Wrong(path, mode, mode & ~stat.S_IRWXO, status.st_uid))
-        means = f"every user of this machine can read the secrets of {app.name}"
-        yield replace(found, means=means)
+    wanted = mode & ~stat.S_IRWXO
+    if mode != wanted:
+        ours = os.geteuid() in (0, status.st_uid)
+        yield Finding(
+            "wrong-mode",
+            f"{place} has mode {mode:04o} instead of {wanted:04o}",
+            f"every user of this machine can read the secrets of {app.name}",
+            "" if ours else f"chmod {wanted:o} {shlex.quote(str(place))}",
+            fix=partial(_chmod_file, place=place, mode=wanted) if ours else None,
+        )
 
 
 def _make(_app: App, _report: Report, *, path: Path) -> None:
     files.make_directory(path, in_home(path.name, is_directory=True).made)
+
+
+def _chmod_file(_app: App, _report: Report, *, place: Ground, mode: int) -> None:
+    ground.change_mode(place, mode)
 
 
 def _chmod(_app: App, _report: Report, *, path: Path, mode: int) -> None:

@@ -1,6 +1,5 @@
 """Shared files and directories that a live release cannot reach any more."""
 
-import os
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -10,9 +9,10 @@ from gitdeploy.deploy.app import App
 from gitdeploy.deploy.doctor.finding import Finding, seen_by
 from gitdeploy.deploy.facts import read_source
 from gitdeploy.deploy.report import Report
+from gitdeploy.ground import Ground
 from gitdeploy.model import CHAINS, ChainName, Entry
 from gitdeploy.shared import targets, way_out
-from gitdeploy.system import files
+from gitdeploy.system import ground
 from gitdeploy.system.below import link_below
 
 __all__ = ["findings"]
@@ -22,6 +22,13 @@ _NO_REF = "refs/heads/main"
 
 def findings(app: App) -> Iterator[Finding]:
     """Yield every shared path that a release on a link does not reach."""
+    if app.shared_is_unmoved:
+        yield Finding(
+            "shared-not-apart",
+            f"{app.layout.shared} still holds what is only dev's or only prod's",
+            "whoever may stage reaches prod's secrets, and each build is refused",
+            f"gitdeploy setup {app.name}",
+        )
     told: set[str] = set()
     for chain, position, entry in _shown(app):
         who = seen_by(app, app.public.name(chain, position))
@@ -50,7 +57,7 @@ def _of_release(
     if release.commit is None or release.path or not directory.is_dir():
         return
     config = read_source(app, entry.ref or _NO_REF, release.commit).config.shared
-    shared = app.layout.shared_of(config.scope, chain)
+    shared = app.shared_of(config.scope, chain)
     wanted = targets(directory, shared, config, anchor=app.layout.home)
     for path, target in wanted.items():
         if finding := _link(directory, path, target, who):
@@ -60,17 +67,18 @@ def _of_release(
 
 def _link(directory: Path, path: str, target: str, who: str) -> Finding | None:
     """Return what is wrong with a release's link to a shared path."""
-    place = directory / path
-    if place.is_symlink() and os.readlink(place) == target:
+    place = Ground(directory, path)
+    if ground.link_at(place) == target:
         return None
-    if os.path.lexists(place) and not place.is_symlink():
+    kind = _kind_of(place)
+    if kind not in ("missing", "link"):
         return Finding(
             "shared-link-replaced",
             f"{place} is not the link to what is shared any more",
             f"{who} get it instead, and it goes when the release goes",
             f"mv {place} {place}.old && ln -s {target} {place}",
         )
-    found = "points elsewhere" if place.is_symlink() else "is missing"
+    found = "points elsewhere" if kind == "link" else "is missing"
     return Finding(
         "shared-link-missing",
         f"{place} {found}; it shall be a link to {target}",
@@ -79,13 +87,21 @@ def _link(directory: Path, path: str, target: str, who: str) -> Finding | None:
     )
 
 
-def _behind(shared: Path, config: Shared, who: str) -> Iterator[Finding]:
+def _kind_of(place: Ground) -> ground.Kind:
+    """Return what is at a place; `other` where it lies behind a link or a file."""
+    try:
+        return ground.kind_of(place)
+    except OSError:
+        return "other"
+
+
+def _behind(shared: Ground, config: Shared, who: str) -> Iterator[Finding]:
     """Yield the shared paths that are not there to be linked to."""
     for path in config.dirs:
         place = shared / path
-        if place.is_dir():
+        if (kind := _kind_of(place)) == "directory":
             continue
-        taken = os.path.lexists(place)
+        taken = kind != "missing"
         yield Finding(
             "shared-directory-missing",
             f"{place} is {'no directory' if taken else 'missing'}",
@@ -95,21 +111,22 @@ def _behind(shared: Path, config: Shared, who: str) -> Iterator[Finding]:
         )
     for path in config.files:
         place = shared / path
-        if not place.is_file():
+        if (kind := _kind_of(place)) != "file":
+            taken = kind != "missing"
             yield Finding(
                 "shared-file-missing",
-                f"{place} is {'no file' if os.path.lexists(place) else 'missing'}",
+                f"{place} is {'no file' if taken else 'missing'}",
                 f"{who} do without the shared {path}; the next push is refused",
-                way_out(place),
+                f"mv {place} {place}.old" if taken else way_out(place),
             )
 
 
 def _relink(
     _app: App, _report: Report, *, directory: Path, path: str, target: str
 ) -> None:
-    if not os.path.lexists(directory / path) or (directory / path).is_symlink():
+    if _kind_of(Ground(directory, path)) in ("missing", "link"):
         link_below(directory, path, target)
 
 
-def _make(_app: App, _report: Report, *, place: Path) -> None:
-    files.make_directory(place, files.FOR_ALL_TO_VISIT)
+def _make(_app: App, _report: Report, *, place: Ground) -> None:
+    ground.make_directory(place)
