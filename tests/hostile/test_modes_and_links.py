@@ -139,8 +139,8 @@ def lively(attack: Scene) -> Work:
     attack.gitdeploy("env", "shop", "set", "A=secret-of-shop")
     work = attack.clone("mallory")
     toml = SHARED + (
-        "[[build.steps]]\n"
-        "run = 'mkdir -p public; cp page public/index.html; cp page o'\n"
+        "[[build.steps]]\nrun = 'mkdir -p public; cp page public/index.html'\n"
+        "[[build.steps]]\nrun = 'cp page o'\n"
         "inputs = ['page']\noutputs = ['o']\n"
     )
     for text in "123":
