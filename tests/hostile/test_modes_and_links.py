@@ -3,12 +3,12 @@
 import os
 import re
 import shlex
-import sqlite3
 import stat
+import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -98,6 +98,13 @@ def test_links_that_belong_to_a_release_are_let_be(attack: Scene) -> None:
     assert push.code == 0, push.output
 
 
+FORGET = """
+import sqlite3, sys
+with sqlite3.connect(sys.argv[1]) as ledger:
+    ledger.execute("DELETE FROM setting WHERE name = 'links_seen_from'")
+"""
+
+
 def test_a_link_made_behind_our_back_is_not_promoted_and_the_doctor_tells(
     attack: Scene,
 ) -> None:
@@ -107,8 +114,7 @@ def test_a_link_made_behind_our_back_is_not_promoted_and_the_doctor_tells(
     attack.live().resolve()
     (release,) = attack.path("shop/releases").glob("1-*")
     os.symlink("../../../blog.git", release / "b.git")
-    with closing(sqlite3.connect(attack.path("shop/ledger.db"))) as ledger, ledger:
-        ledger.execute("DELETE FROM setting WHERE name = 'links_seen_from'")
+    attack.machine.run(sys.executable, "-c", FORGET, ROOT / "shop/ledger.db")
     push = attack.release(work, "v1")
     assert push.code == 1, push.output
     assert "'b.git' -> '../../../blog.git'" in push.output.replace("\nremote:", "")
