@@ -131,9 +131,15 @@ def _warm() -> None:
         "submodules",
     ):
         import_module(f"gitdeploy.{name}")
-    from gitdeploy.steps import why_no_box
-
-    why_no_box()  # it is found out once for each process: at no point of a deed
+    # What is found out once for each process is at no point of a deed.
+    for module, question in (
+        ("steps", "why_no_box"),
+        ("steps.box", "_knows_sizes"),
+        ("steps.binding", "_takes_descriptors"),
+        ("steps.bounds", "held_by_group"),
+        ("system.openat2", "_known"),
+    ):
+        getattr(import_module(f"gitdeploy.{module}"), question)()
 
 
 def end_all(world: World) -> list[int]:
