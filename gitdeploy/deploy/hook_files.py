@@ -90,8 +90,8 @@ def _for_keys(interpreter: str) -> str:
     """
     return (
         "#!/bin/sh\n"
-        "''':'  # people with keys are asked; the server's own user may do everything\n"
-        '[ -n "${GITDEPLOY_KEY:-}" ] || exit 0\n'
+        "''':'  # people with keys are asked; whoever owns this may do everything\n"
+        '[ -n "${GITDEPLOY_KEY:-}" ] || [ ! -O . ] || exit 0\n'
         f'exec {shlex.quote(interpreter)} -I "$0" "$@"\n'
         "'''\n"
     )
