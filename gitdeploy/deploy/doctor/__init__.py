@@ -201,5 +201,5 @@ _LOOKS: Final[tuple[Look, ...]] = (
     releases.pruned_findings,
     links.findings,
 )
-_NEEDS_REPOSITORY: Final = 6
+_NEEDS_REPOSITORY: Final = _LOOKS.index(releases.findings)
 _PASSING: Final = (unfinished.findings, releases.pruned_findings)
