@@ -93,6 +93,24 @@ def test_every_test_of_the_crash_safety_page_exists() -> None:
     assert rows == [str(n) for n in range(1, 36)]
 
 
+def test_every_measure_of_the_security_page_has_its_test() -> None:
+    page = (SOURCE / "docs" / "security.md").read_text()
+    tests = "".join(file.read_text() for file in SOURCE.glob("tests/**/test_*.py"))
+    holds = page.partition("## What holds")[2].partition("## What does not hold")[0]
+    rows = [
+        line for line in holds.splitlines() if re.match(r"\| (?!against|---)", line)
+    ]
+    assert len(rows) > 40
+    for row in rows:
+        _, _, _, where, proof, _ = row.split("|")
+        assert "`gitdeploy/" in where, row
+        assert re.search(r"`test_\w+`|`tests/", proof), row
+    named = re.findall(r"`(test_\w+)`", page)
+    assert [name for name in named if f"def {name}(" not in tests] == []
+    for place in re.findall(r"`((?:gitdeploy|tests)/[\w/]+(?:\.py|/))`", page):
+        assert (SOURCE / place).exists(), place
+
+
 def test_the_readme_fits_its_promise_on_the_first_screen() -> None:
     """What it is, the two commands, the three git commands."""
     first_screen = "\n".join(README.splitlines()[:24])

@@ -137,8 +137,8 @@ def moved(place: Place, tree: Callable[[Raw], str]) -> Iterator[str]:
     assert server.refs()["refs/heads/main"] == place.honest
 
 
-def repaired(place: Place) -> tuple[int, str]:
-    done = place.server.gitdeploy("repair", "shop", check=False)
+def repaired(place: Place, *words: str) -> tuple[int, str]:
+    done = place.server.gitdeploy("repair", "shop", *words, check=False)
     told = done.stdout + done.stderr
     assert "Traceback" not in told
     assert not UNFIT.search(told)
@@ -149,7 +149,7 @@ def repaired(place: Place) -> tuple[int, str]:
 def test_what_git_sends_nobody_is_refused_where_it_lies(place, name):
     case = UNSENT[name]
     with moved(place, case.tree) as commit:
-        repaired(place)
+        repaired(place, "--deploy", "main")
         event = place.server.history()[0]
         assert (event["new"], event["verdict"]) == (commit, "failed")
         assert case.refused in event["reason"]

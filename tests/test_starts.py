@@ -35,6 +35,8 @@ MODULES = {"multiprocessing", "pty", "asyncio", "_posixsubprocess", "git"}
 MAY = {
     "system/process.py": {"subprocess.Popen", "os.execve"},
     "system/background.py": {"os.fork"},
+    "system/apart.py": {"os.fork"},  # copies of ourselves, which start nothing
+    "system/owner.py": {"os.execve"},  # ourselves again, as whose the apps are
     "cli/stage.py": {"git"},  # the demo: a person's own git, in an empty place
 }
 """Who may start what."""

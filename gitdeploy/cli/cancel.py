@@ -42,11 +42,11 @@ _READS_NO_NOTE_S: Final = 3.0
 @root_option
 @json_option
 def command(*, app: str, all_: bool, wait_s: float, root: Path, as_json: bool) -> None:
-    """Stop what runs on APP: its steps, its checks, or the wait until it is healthy.
+    """Stop what runs on APP, also while what it shows is tried out.
 
-    The branch stays where it was, and its pusher reads who cancelled it. What is shown
-    already and still tried out is taken back; what works by then is finished: roll
-    back instead.
+    Its steps and checks are ended, and waits for health. The branch stays where it
+    was, and its pusher reads who cancelled it. What is shown already and still tried
+    out is taken back; what works by then is finished: roll back instead.
     """
     with opened(root, app) as opened_app:
         unfinished = opened_app.ledger.deployments.unfinished()

@@ -5,6 +5,7 @@ And before a roll back the commands that undo them, in what is being left.
 
 from collections.abc import Callable
 from itertools import zip_longest
+from typing import Final
 
 from msgspec.structs import replace
 
@@ -37,6 +38,9 @@ from gitdeploy.system.clock import Stopwatch
 from gitdeploy.system.disk import blamed
 
 __all__ = ["activate", "deactivate"]
+
+_MORE_S: Final = 1.0
+"""Than all commands may take: so it is told which of them ran out of its own time."""
 
 
 def activate(
@@ -100,7 +104,8 @@ def _run_commands(
     if not steps:
         return
     public = app.public.target / app.public.name(chain, 1)
-    all_s = min(place.bounds.time_s, sum(config.limit_s(step) for step in steps))
+    each_in_time_s = sum(config.limit_s(step) for step in steps) + _MORE_S
+    all_s = min(place.bounds.time_s, each_in_time_s)
     place = replace(
         place,
         directory=public,

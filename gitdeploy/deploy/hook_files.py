@@ -86,11 +86,12 @@ def _first_lines(interpreter: str) -> str:
 def _for_keys(interpreter: str) -> str:
     """Return what starts this interpreter for people with keys, and nothing for us.
 
-    To Python these lines are a string. The server's own user waits for a shell alone.
+    To Python these lines are a string. The server's own user waits for a shell alone,
+    which finds that the repository, where git starts it, is theirs (test(1), -O).
     """
     return (
         "#!/bin/sh\n"
-        "''':'  # people with keys are asked; whoever owns this may do everything\n"
+        "''':'  # people with keys are asked; whoever owns all this may do everything\n"
         '[ -n "${GITDEPLOY_KEY:-}" ] || [ ! -O . ] || exit 0\n'
         f'exec {shlex.quote(interpreter)} -I "$0" "$@"\n'
         "'''\n"

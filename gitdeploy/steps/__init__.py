@@ -85,7 +85,7 @@ def run_step(step: Run, place: Workplace, *, timeout_s: float) -> float:
     with _started(step.run, step.title, place) as (child, output, check):
         in_time = _follow(child, output, watch, limit_s, check)
     output.end()
-    if not in_time and limit_s < timeout_s:
+    if not in_time and (limit_s < timeout_s or place.bounds.time_s <= timeout_s):
         raise out_of_time(step.title, place.bounds)
     if not in_time:
         raise StepFailed(step.title, f"timed out after {human_time(timeout_s)}")

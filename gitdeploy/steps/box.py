@@ -104,8 +104,9 @@ class Box(Struct, frozen=True):
                 network=self.network, shut=_found_out()[1], unprivileged=unprivileged
             ),
             *("--bind", str(tmp), _TMP, "--symlink", "../tmp", "/var/tmp"),  # noqa: S108
-            *self._places(opened),
             *self._memory(tmp),
+            *self._places(opened),
+            *self._sealed(),
             *("--chdir", str(directory), "--"),
         ]
 
@@ -132,7 +133,7 @@ class Box(Struct, frozen=True):
         return place
 
     def _memory(self, tmp: Path) -> Iterator[str]:
-        """Yield what lets no memory be written to but as much as /dev/shm holds.
+        """Yield a /dev/shm that holds no more than it may; places may lie in it.
 
         Where bubblewrap knows no sizes (before 0.7) that is on the disk, in its /tmp.
         """
@@ -141,6 +142,9 @@ class Box(Struct, frozen=True):
             yield from ("--perms", "1777", *size, "--tmpfs", _SHM)
         else:
             yield from ("--bind", str(tmp), _SHM)
+
+    def _sealed(self) -> Iterator[str]:
+        """Yield what lets no other memory be written to."""
         places = (*self.readable, *self.writable, self.home)
         shown = {Path(str(place)) for place in places}
         for path in (*(set(self.hidden) - shown), *_OF_MEMORY):

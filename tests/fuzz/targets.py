@@ -23,6 +23,7 @@ from gitdeploy.config.values import BadValueError
 from gitdeploy.config.windows import Window, opening
 from gitdeploy.errors import ConfigError, SystemFailed, UsageError
 from gitdeploy.hooks.pkt_line import read_lines, write_lines
+from gitdeploy.key_lines import FORCED
 from gitdeploy.repository import subject_of
 from gitdeploy.system.terminal import printable
 from gitdeploy.tree import objects
@@ -182,9 +183,7 @@ def authorized_keys_(data: bytes) -> None:
 
 def _others(text: str) -> list[str]:
     """Return the lines, as sshd sees lines, that are certainly not ours."""
-    return [
-        line for line in text.split("\n") if line and not line.startswith("restrict,")
-    ]
+    return [line for line in text.split("\n") if line and FORCED not in line]
 
 
 def _fingerprint() -> str:

@@ -28,6 +28,7 @@ from hostile.moves import Hand
 
 CANARY: Final = "canary-4711-of-the-blog"
 LIMIT_S: Final = 5
+_BUILT: Final = 0.7
 LONGEST_S: Final = 4 * LIMIT_S + 60
 """What a push with all its commands may take on a slow machine."""
 
@@ -197,17 +198,21 @@ def play(first: World, seed: int) -> str:
 
 def _hostile(world: World, random_: random.Random, hand: Hand) -> bool:
     kinds = random_.sample([*KINDS], random_.randint(1, 2))
-    places = {"root": str(world.root)}
+    begin, part = hand.opening()
+    environment = random_.choice(ENVIRONMENTS) if part is None else ""
+    if part == "env":
+        environment, part = ENVIRONMENTS[1], ""
     toml = f"[build]\ntimeout = '{LIMIT_S}s'\n"
-    toml += random_.choice(ENVIRONMENTS).format(**places)
+    toml += environment.format(root=str(world.root))
     toml += f"\n[checkout]\nshare = '{random_.choice(['auto', 'always'])}'\n"
-    toml += random_.choice(SHARED)
-    toml += HONEST.replace('outputs = ["out"]', _reused(random_))
+    toml += random_.choice(SHARED) if part is None else part
+    if random_.random() < _BUILT:
+        toml += HONEST.replace('outputs = ["out"]', _reused(random_))
     toml += "".join(KINDS[kind] for kind in kinds)
     source = random_.choice(["one\n", "two\n"])
     files = {"src": source, "page": "page\n", "public/up/kept": "kept\n"}
     files |= {"storage/kept": "kept\n", "a/pre-receive": "#!/bin/sh\nexit 1\n"}
-    files |= {"deploy.toml": toml, "evil": hand.script()}
+    files |= {"deploy.toml": toml, "evil": hand.script(begin)}
     world.commit("hostile", **files)
     return _pushed(world, "main")
 
@@ -220,21 +225,20 @@ def _reused(random_: random.Random) -> str:
 def _honest(world: World, random_: random.Random) -> tuple[bool, dict[str, str]]:
     """Stage and release an honest commit; return whether, and what prod shows."""
     source = random_.choice(["one\n", "two\n"])
-    world.commit("honest", **{"src": source, "page": "page\n", "deploy.toml": HONEST})
+    files, built = {"src": source, "page": "page\n"}, {}
+    if random_.random() < _BUILT:
+        files["deploy.toml"] = HONEST
+        built = {"out/built": f"built from {source}", "out/copy": source}
+    world.commit("honest", **files)
     _pushed(world, "main")
     world.tag("v1")
     if not _pushed(world, "v1"):
         return False, {}
     shown = served(world)
-    wanted = {
-        "src": source,
-        "page": "page\n",
-        "deploy.toml": HONEST,
-        "out/built": f"built from {source}",
-        "out/copy": source,
-    }
-    if shown != wanted:
-        raise Broken(f"prod shows {shown}, and its commit makes {wanted}")
+    if shown != {**files, **built}:
+        raise Broken(
+            f"prod shows {shown}, and its commit makes { ({**files, **built}) }"
+        )
     return True, shown
 
 

@@ -96,10 +96,54 @@ RUINS: Final = {
 """Moves after which a script does nothing more, or has nothing left to do it to."""
 
 
+_ALL_WRITTEN = "chmod -R u+w .; printf evil | dd of=page conv=notrunc status=none"
+OPENINGS: Final = (
+    (
+        ('ln -sfn {home} "$GITDEPLOY_SHARED_DIR/dev"', ""),
+        (
+            (
+                'mkdir -p "$GITDEPLOY_SHARED_DIR/.ssh";'
+                ' echo evil >>"$GITDEPLOY_SHARED_DIR/.ssh/authorized_keys"'
+            ),
+            "[shared]\nscope = 'chain'\ndirs = ['storage']\n",
+        ),
+    ),
+    (
+        ('ln -sfn {root}/blog.git/hooks "$GITDEPLOY_SHARED_DIR/a"', ""),
+        ("true", "[shared]\nfiles = ['a/pre-receive']\n"),
+    ),
+    (
+        (
+            'ln -sfn {root}/blog/shared "$GITDEPLOY_SHARED_DIR/storage"',
+            "[shared]\ndirs = ['storage']\n",
+        ),
+        ("echo evil >storage/evil", "[shared]\ndirs = ['storage']\n"),
+    ),
+    (
+        (
+            (
+                'mkdir -p "$HOME/bin"; for name in grep cp du git; do printf'
+                " '#!/bin/sh\\ntouch {root}/blog/ran\\n' >\"$HOME/bin/$name\"; done;"
+                ' chmod 755 "$HOME"/bin/*'
+            ),
+            "",
+        ),
+        ("true", "env"),
+    ),
+    (
+        ("ln out/built y; printf evil | dd of=y conv=notrunc status=none; rm y", ""),
+        ("true", ""),
+    ),
+    ((_ALL_WRITTEN, ""), (_ALL_WRITTEN, "")),
+)
+"""How some histories begin: what was once a way out, a script and a part of deploy.toml
+for the first push and for those after it; `env` for the PATH into the cache."""
+
 LINKS: Final = ("a link", "a link in place of a folder", "a hard link")
 """Moves that are tried more often than the others."""
 
 _RUINED: Final = 0.1
+_OPENED: Final = 0.5
 _ODD: Final = 0.3
 
 
@@ -115,8 +159,19 @@ class Hand:
         self._names = random_.sample(NAMES, 3)
         few = random_.sample(TARGETS, 3)
         self._targets = [target.format(root=root, home=home) for target in few]
+        opening = random_.choice(OPENINGS) if random_.random() < _OPENED else ()
+        self._opening = [(text.format(root=root, home=home), t) for text, t in opening]
 
-    def script(self) -> str:
+    def opening(self) -> tuple[str, str | None]:
+        """Return what the next push begins with: a script and a part of deploy.toml.
+
+        None: that part is anything.
+        """
+        if not self._opening:
+            return "true", None
+        return self._opening.pop(0) if len(self._opening) > 1 else self._opening[0]
+
+    def script(self, begin: str) -> str:
         """Return a step's text: some moves, none of which stops the others."""
         often = [MOVES[name] for name in LINKS] * 5 + [PROGRAMS]
         size = self._random.randint(5, 40)
@@ -124,7 +179,7 @@ class Hand:
         if self._random.random() < _RUINED:
             texts.append(self._random.choice([*RUINS.values()]))
         lines = (f"( {self._move(text)} ) 2>/dev/null || true" for text in texts)
-        return "\n".join(["set +e", *lines, "true", ""])
+        return "\n".join(["set +e", f"( {begin} ) 2>/dev/null", *lines, "true", ""])
 
     def _move(self, text: str) -> str:
         choice = self._random.choice

@@ -194,7 +194,7 @@ TREES: Mapping[str, Hostile] = {
     "a submodule whose URL is an option": Hostile(
         lambda raw: raw.modules("x", "-uexec"),
         "gitmodulesUrl",
-        "the submodule URL '-uexec' is not one this server fetches",
+        "the submodule URL '-uexec' should be https://HOST/PATH",
     ),
     "a link to /etc/passwd": Hostile(
         lambda raw: raw.link("a", "/etc/passwd"),

@@ -69,7 +69,7 @@ def examine(app: App, *, held: bool = False) -> list[Finding]:
     if not gone:
         found += _guarded(app, _of_repository if unknown else _of_known_repository)
     if not unknown:
-        looks = _LOOKS[_NEEDS_REPOSITORY if gone else 0 :]
+        looks = _BY_LEDGER if gone else (*_BY_REPOSITORY, *_BY_LEDGER)
         found += _on_the_move(app, looks, held=held)
         found += _guarded(app, ledger.clock_findings)
     found += _guarded(app, machine.findings)
@@ -188,8 +188,7 @@ def _tried(one: Finding, found: Container[tuple[str, str]]) -> Finding:
     return replace(one, fix=None) if (one.name, one.what) in found else one
 
 
-_LOOKS: Final[tuple[Look, ...]] = (
-    # the first ones need the repository
+_BY_REPOSITORY: Final[tuple[Look, ...]] = (
     unfinished.findings,
     shared.findings,
     sources.findings,
@@ -197,9 +196,12 @@ _LOOKS: Final[tuple[Look, ...]] = (
     services.findings,
     outward.findings,
     links.published_findings,
+)
+"""What needs the repository."""
+_BY_LEDGER: Final[tuple[Look, ...]] = (
     releases.findings,
     releases.pruned_findings,
     links.findings,
 )
-_NEEDS_REPOSITORY: Final = _LOOKS.index(releases.findings)
+"""What does not."""
 _PASSING: Final = (unfinished.findings, releases.pruned_findings)
