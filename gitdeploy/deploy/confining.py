@@ -23,7 +23,6 @@ __all__ = [
     "check_allowed",
     "confinement_of",
     "means_of",
-    "places",
 ]
 
 Means: TypeAlias = Literal["bubblewrap", "kernel", "nothing"]
@@ -99,8 +98,8 @@ def confinement_of(  # noqa: PLR0913 - what commands see, part by part
     for own in (app.layout.cache, app.layout.tmp):
         files.make_directory(own, _OWN)
     around, memory_bytes = app.surroundings, app.server.limits.memory_bytes
-    lasting: tuple[Shown, ...] = (shared, *places(app, steps.writable))
-    read: tuple[Shown, ...] = (*places(app, steps.readable), *filter(None, [previous]))
+    lasting: tuple[Shown, ...] = (shared, *_places(app, steps.writable))
+    read: tuple[Shown, ...] = (*_places(app, steps.readable), *filter(None, [previous]))
     box = Box(
         home=Ground(app.layout.cache),
         tmp=app.layout.tmp,
@@ -127,7 +126,5 @@ def bounds_of(app: App) -> Bounds:
     )
 
 
-def places(app: App, paths: tuple[str, ...]) -> list[Path]:
-    """Return paths of server.toml; `~` is the home of the server's user."""
-    home = app.surroundings.home
-    return [Path(path.replace("~", home, 1)) for path in paths]
+def _places(app: App, paths: tuple[str, ...]) -> list[Path]:
+    return [app.surroundings.place(path) for path in paths]

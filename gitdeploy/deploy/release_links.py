@@ -11,7 +11,6 @@ from typing import Final
 
 from gitdeploy.config import Config
 from gitdeploy.deploy.app import App
-from gitdeploy.deploy.confining import places
 from gitdeploy.errors import ReleaseFailed
 from gitdeploy.model import ChainName
 from gitdeploy.outward import SYSTEM, Ground, Outward, leading_out
@@ -76,14 +75,12 @@ def _ground(app: App, directory: Path, config: Config, chain: ChainName) -> Grou
     own = [Path(str(shared / path)) for path in ours]
     around = [app.layout.root, app.public.target, Path(app.surroundings.home)]
     server = app.server
+    outside = (*server.steps.readable, *server.links.allowed)
     return Ground(
         release=Path(os.path.realpath(directory)),
         shared={os.fsencode(at): os.fsencode(held) for at, held in ours.items()},
         own=(directory, *own),
-        allowed=(
-            *SYSTEM,
-            *places(app, (*server.steps.readable, *server.links.allowed)),
-        ),
+        allowed=(*SYSTEM, *map(app.surroundings.place, outside)),
         hidden=tuple(around),
     )
 

@@ -189,17 +189,24 @@ def overwrite(fd: int, data: bytes) -> None:
     os.pwrite(fd, data, 0)
 
 
-def change_mode(path: Path, mode: int) -> None:
+def change_mode(path: Path | int, mode: int) -> None:
     """Give a file or directory other permissions; a link is not followed.
+
+    Args:
+        path: Where it is, or a descriptor of it, also one of O_PATH.
+        mode: The permissions.
 
     Raises:
         OSError: It is a link (ELOOP), or not ours.
     """
+    if isinstance(path, int):
+        os.chmod(f"/proc/self/fd/{path}", mode)  # fchmod(2) takes no O_PATH
+        return
     fd = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         if stat.S_ISLNK(os.fstat(fd).st_mode):
             raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
-        os.chmod(f"/proc/self/fd/{fd}", mode)  # fchmod(2) takes no O_PATH
+        change_mode(fd, mode)
     finally:
         os.close(fd)
 

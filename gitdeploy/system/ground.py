@@ -9,7 +9,6 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
-from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
 from gitdeploy.ground import Ground
@@ -156,7 +155,7 @@ def change_mode(place: Ground, mode: int) -> None:
     try:
         if not stat.S_ISREG(os.fstat(fd).st_mode):
             raise NotAFile(errno.EINVAL, "is no regular file", str(place))
-        files.change_mode(Path(f"/proc/self/fd/{fd}"), mode)
+        files.change_mode(fd, mode)
     finally:
         os.close(fd)
 

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from types import MappingProxyType
 from typing import Final, final
 
@@ -103,6 +104,10 @@ class Surroundings(Struct, frozen=True):
             "SHELL": self.shell,
             "TMPDIR": self.tmpdir,
         }
+
+    def place(self, path: str) -> Path:
+        """Return a path of server.toml; `~` is the home of the server's user."""
+        return Path(path.replace("~", self.home, 1))
 
     def program(self, name: str) -> str:
         """Return where a program lies that the server may have of its own, as git."""
