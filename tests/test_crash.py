@@ -199,13 +199,25 @@ OF_PATHS = {
     *("chmod", "hardlink_to", "mkdir", "rename", "rmdir", "symlink_to", "touch"),
     *("unlink", "write_bytes", "write_text"),
 }
-FILES = {"system/below.py", "system/files.py", "system/removal.py", "system/copying.py"}
+FILES = {
+    *("system/below.py", "system/copying.py", "system/files.py", "system/ground.py"),
+    *("system/openat2.py", "system/removal.py", "system/scratch.py", "system/usage.py"),
+    "services/sockets.py",
+}
 NOT_OUR_DISK = {
+    "hooks/pre_receive.py: os.write": "the pusher's pipe",
+    "steps/binding.py: os.open": "to show to commands what is there",
+    "system/apart.py: os.write": "the pipe to the process it is done for",
+    "system/cgroup.py: os.open": "the kernel's own files",
+    "system/cgroup.py: os.write": "the kernel's own files",
+    "system/cgroup.py: path.mkdir": "the kernel's own files",
+    "system/cgroup.py: path.rmdir": "the kernel's own files",
+    "system/relay.py: os.write": "git's pipe",
     "system/client.py: os.write": "the pusher's pipe",
     "door.py: os.open": "the null device, when who reads us is gone",
     "system/background.py: os.open": "the null device, for who works unseen",
     "system/flock.py: os.open": "to see whether a file is held",
-    "signatures.py: os.write": "memory that ssh-keygen reads by a path",
+    "signatures/__init__.py: os.write": "memory that ssh-keygen reads by a path",
 }
 
 

@@ -38,7 +38,7 @@ REFS = {
     "not of ASCII": "grüße/日本語",
     "braces": "{a,b}{{c}}",
     "240 bytes": "n" * 240,
-    "many folders": "/".join(["d"] * 100),
+    "many folders": "/".join(["d"] * 14),
 }
 
 UNSHOWN = {

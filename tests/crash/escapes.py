@@ -86,5 +86,6 @@ def strays(points: list[Point]) -> list[str]:
 
 
 def _same(path: str, world: World) -> str:
-    """Return a path as it is in every world, whenever a release was made there."""
-    return re.sub(r"\d{8}T\d{6}Z", "TIME", os.path.relpath(path, world.root))
+    """Return a path as it is in every world, whenever and by whom it was made there."""
+    relative = re.sub(r"\d{8}T\d{6}Z", "TIME", os.path.relpath(path, world.root))
+    return re.sub(r"gitdeploy-\d+-\d+", "gitdeploy-PID", relative)
