@@ -52,28 +52,28 @@ may = ["admin"]
 [[grant]]
 to = ["@stagers"]
 may = ["stage"]
-apps = ["gated", "open"]
+apps = ["gated", "open", "verbs"]
 
 [[grant]]
 to = ["ben"]
 may = ["release", "rollback"]
-apps = ["gated", "open"]
+apps = ["gated", "open", "verbs"]
 refs = ["v*"]
 
 [[grant]]
 to = ["cy"]
 may = ["read"]
-apps = ["gated", "open"]
+apps = ["gated", "open", "verbs"]
 
 [[grant]]
 to = ["dan"]
 may = ["rollback", "env"]
-apps = ["gated", "open"]
+apps = ["gated", "open", "verbs"]
 
 [[grant]]
 to = ["max"]
 may = ["stage", "release", "rollback"]
-apps = ["gated"]
+apps = ["gated", "verbs"]
 refs = ["main"]
 """
 
@@ -345,24 +345,24 @@ def with_releases(place: Place, tmp_path: Path, app: str, gate: str) -> Work:
 
 # person, command over ssh, exit status, words that must be said: of what came from refs
 OF_REFS = [
-    ("ben", "release gated", 1, "ben may not release what came from main"),
-    ("max", "release gated", 0, "release 4"),
-    ("ben", "redeploy gated", 1, "what came from main: ben lacks release"),
-    ("ben", "rollback gated", 1, "ben may not rollback what came from main"),
-    ("max", "redeploy gated", 0, "deployed"),
-    ("max", "rollback gated --steps 2", 1, "what came from v2"),
-    ("max", "rollback gated", 0, "rolled back"),
-    ("ben", "rollforward gated", 1, "what came from main"),
-    ("max", "rollforward gated", 0, "rolled forward"),
-    ("max", "rollback gated dev", 0, "rolled back"),
-    ("ben", "rollforward gated dev", 1, "what came from main"),
+    ("ben", "release verbs", 1, "ben may not release what came from main"),
+    ("max", "release verbs", 0, "release 4"),
+    ("ben", "redeploy verbs", 1, "what came from main: ben lacks release"),
+    ("ben", "rollback verbs", 1, "ben may not rollback what came from main"),
+    ("max", "redeploy verbs", 0, "deployed"),
+    ("max", "rollback verbs --steps 2", 1, "what came from v2"),
+    ("max", "rollback verbs", 0, "rolled back"),
+    ("ben", "rollforward verbs", 1, "what came from main"),
+    ("max", "rollforward verbs", 0, "rolled forward"),
+    ("max", "rollback verbs dev", 0, "rolled back"),
+    ("ben", "rollforward verbs dev", 1, "what came from main"),
     (
         "feature",
-        "redeploy gated dev",
+        "redeploy verbs dev",
         1,
         "feature may not redeploy what came from main",
     ),
-    ("max", "redeploy gated dev", 0, "deployed"),
+    ("max", "redeploy verbs dev", 0, "deployed"),
 ]
 
 
@@ -370,9 +370,9 @@ def test_a_right_for_some_refs_holds_the_verbs_on_what_came_from_others(
     place, tmp_path
 ):
     """Where it has no say over a verb at all, the table of verbs is enough."""
-    if not (place.server.root / "gated").exists():
-        with_releases(place, tmp_path, "gated", "--gate")
-    work = Work.clone(place.server.url("gated"), tmp_path / "more")
+    if not (place.server.root / "verbs").exists():
+        with_releases(place, tmp_path, "verbs", "--gate")
+    work = Work.clone(place.server.url("verbs"), tmp_path / "more")
     work.commit("four", **{"page": "four", "deploy.toml": ""})
     assert work.push("HEAD:refs/heads/main", "--force").code == 0
     for row in OF_REFS:
