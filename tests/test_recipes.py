@@ -93,7 +93,7 @@ def test_django_is_migrated_there_and_back(debian: Machine) -> None:
     assert "Applying orders.0002_order_paid... OK" in told
     assert "Unapplying orders.0002_order_paid... OK" in told
     for chain in ("dev", "prod"):
-        place = debian.home / f"gitdeploy/shop/shared/{chain}/storage/shop.sqlite"
+        place = debian.home / f"gitdeploy/shop/shared-{chain}/storage/shop.sqlite"
         database = sqlite3.connect(place)
         columns = [
             row[1] for row in database.execute("PRAGMA table_info(orders_order)")

@@ -101,7 +101,10 @@ def _changed(name: str, rest: str, root: str) -> str:
     if name in _BY_DESCRIPTOR:
         found = _DESCRIPTOR.match(rest)
         return found[1] if found and found[1].startswith(f"{root}/") else ""
-    path = [os.path.join(*pair) for pair in _NAMED.findall(rest)][-1]
+    named = _NAMED.findall(rest)
+    if not named:  # of an open file, as futimens(3) asks
+        named = [_DESCRIPTOR.findall(rest)[:1]]
+    path = [os.path.join(*pair) for pair in named][-1]
     # A relative name is git's, whose directory is the repository.
     return path if path.startswith(f"{root}/") or path[:1] != "/" else ""
 
