@@ -14,13 +14,13 @@ OTHERS = "/srv/private.git"
 def private(attack: Scene) -> Scene:
     """A repository that the server's own key opens, and no key of mallory's."""
     run, ssh = attack.machine.run, HOME / ".ssh"
-    run("rm", "-rf", OTHERS, "/srv/work")
-    run("git", "init", "--quiet", "/srv/work")
+    run("rm", "-rf", OTHERS, "/srv/theirs")
+    run("git", "init", "--quiet", "/srv/theirs")
     who = ("-c", "user.name=x", "-c", "user.email=x@y")
-    attack.machine.path("/srv/work/secret").write_text("secret")
-    run("git", "-C", "/srv/work", "add", "secret")
-    run("git", "-C", "/srv/work", *who, "commit", "--quiet", "-m", "secret")
-    run("git", "clone", "--quiet", "--bare", "/srv/work", OTHERS)
+    attack.machine.path("/srv/theirs/secret").write_text("secret")
+    run("git", "-C", "/srv/theirs", "add", "secret")
+    run("git", "-C", "/srv/theirs", *who, "commit", "--quiet", "-m", "secret")
+    run("git", "clone", "--quiet", "--bare", "/srv/theirs", OTHERS)
     run("chown", "-R", "deploy:deploy", OTHERS)
     run("rm", "-f", f"{ssh}/id_ed25519", f"{ssh}/id_ed25519.pub")
     run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", f"{ssh}/id_ed25519")
@@ -39,7 +39,7 @@ def private(attack: Scene) -> Scene:
 def mounted(scene: Scene) -> Work:
     """Return mallory's clone with a submodule that only the server's key opens."""
     work = scene.clone("mallory")
-    head = scene.machine.run("git", "-C", "/srv/work", "rev-parse", "HEAD").stdout
+    head = scene.machine.run("git", "-C", "/srv/theirs", "rev-parse", "HEAD").stdout
     work.write(
         ".gitmodules", f'[submodule "x"]\n\tpath = lib\n\turl = {scene.url("x")}\n'
     )
