@@ -20,7 +20,7 @@ from measure import (
 from plan import PARTS, Choice, plan, seconds_a_file
 from report import machine, show, write_markdown
 from results import Results, write_json
-from rivals import RIVALS
+from rivals import RIVALS, rivals
 from session import Progress, Route, Session, directory, ssh_route
 from ssh import loopback
 
@@ -116,9 +116,10 @@ def _choice(options: argparse.Namespace) -> Choice:
         options.parts,
         options.files,
         options.cases,
-        options.rivals,
+        rivals(options.rivals, step=options.step, against=options.against),
         options.over,
         QUICK_RELEASE_FILES if options.quick else RELEASE_FILES,
+        options.step,
     )
 
 
@@ -134,6 +135,8 @@ def _options() -> argparse.Namespace:
         words = ",".join(known)
         add(f"--{name}", type=_some_of(known), metavar="A,B", help=f"of {words} [all]")
     add("--over", type=_some_of(OVER), metavar="A,B", help="of path,ssh [both]")
+    add("--step", default="", metavar="CMD", help="a build step of the pushed sites")
+    add("--against", type=Path, metavar="FILE", help="another version's gitdeploy")
     add("--dir", type=Path, help="where servers and sites are made [TMPDIR or /tmp]")
     add("--json", type=Path, metavar="FILE", help="write every sample there")
     add("--markdown", type=Path, metavar="FILE", help="write the tables there")

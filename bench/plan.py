@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,7 @@ from memory import blob_rows
 from pushes import WARM_UP_PUSHES, push_rows
 from releases import RELEASES, release_rows
 from results import Row
-from rivals import RIVALS
+from rivals import Rival
 from session import FEWER_RUNS, LARGE, Route, Session
 from steps import REUSES, TOOLS, step_rows
 
@@ -36,9 +36,11 @@ class Choice:
     parts: list[str]
     files: list[int]
     cases: list[str]
-    rivals: list[str]
+    rivals: Mapping[str, Rival]
     over: list[str]
     release_files: int
+    step: str = ""
+    """A build step that the sites of `push` declare, a shell command."""
 
 
 @dataclass(frozen=True)
@@ -86,12 +88,19 @@ def plan(
 def _pushes(
     choice: Choice, session: Session, routes: list[Route], file_s: float
 ) -> list[Unit]:
-    rivals = {name: RIVALS[name] for name in choice.rivals}
     return [
         Unit(
             f"{files:,} files over {route.name}",
             _guess(choice, session.runs, files, file_s),
-            partial(push_rows, session, route, files, choice.cases, rivals),
+            partial(
+                push_rows,
+                session,
+                route,
+                files,
+                choice.cases,
+                choice.rivals,
+                choice.step,
+            ),
         )
         for files in choice.files
         for route in routes

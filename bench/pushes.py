@@ -1,5 +1,6 @@
 """Pushes to several rivals in turn, and a look at what each then shows."""
 
+import json
 import os
 import shlex
 from collections.abc import Iterator, Mapping
@@ -44,11 +45,18 @@ def push_rows(
     files: int,
     cases: list[str],
     rivals: Mapping[str, Rival],
+    step: str,
 ) -> Iterator[Row]:
-    """Yield one row for each case, in a directory that is gone afterwards."""
+    """Yield one row for each case, in a directory that is gone afterwards.
+
+    `step` is the one build step that the site declares, empty for none.
+    """
     with directory(session.home, f"{files}-files") as here:
         session.progress.say(f"{files:,} files, {route.name}: making them")
-        others = {"deploy.toml": KEEP.encode()}
+        declared = (
+            f"{KEEP}[[build.steps]]\nrun = {json.dumps(step)}\n" if step else KEEP
+        )
+        others = {"deploy.toml": declared.encode()}
         site = make_site(here / "work.git", files, session.env, others)
         contest = Contest(session, site, route, rivals)
         samples = measured(contest, cases)

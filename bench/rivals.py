@@ -2,7 +2,7 @@
 
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -78,10 +78,11 @@ class GitDeploy:
     """An app as `gitdeploy setup` makes it."""
 
     title: str = "gitdeploy"
+    program: Path = Path(sys.executable).parent / "gitdeploy"
 
     def make(self, root: Path, env: Mapping[str, str]) -> Server:
         """Return a new, empty server below an empty directory."""
-        program = Path(sys.executable).parent / "gitdeploy"
+        program = self.program
         if not program.exists():
             why = f"{program}: not there\nhint: leave it out with  --rivals hook,none"
             raise BenchError(why)
@@ -143,6 +144,24 @@ RIVALS: dict[str, Rival] = {
     "checkout": Checkout(),
     "none": NoHook(),
 }
+
+
+def rivals(
+    names: Iterable[str], *, step: str = "", against: Path | None = None
+) -> dict[str, Rival]:
+    """Return those of RIVALS with these names, and `earlier` if there is one.
+
+    Args:
+        names: of RIVALS.
+        step: A shell command that the hook runs in each release; empty for none.
+        against: The `gitdeploy` of another installation, of an earlier version say.
+    """
+    found = {name: RIVALS[name] for name in names}
+    if step and "hook" in found:
+        found["hook"] = HandWritten(step=step)
+    if against:
+        found["earlier"] = GitDeploy("earlier", against)
+    return found
 
 
 def bare_repository(root: Path, env: Mapping[str, str]) -> Path:

@@ -63,8 +63,9 @@ def _push_tables(results: Results) -> list[Table]:
 
 
 def _push_columns(rivals: list[str]) -> list[tuple[tuple[str, str], Cell]]:
+    titles = {name: rival.title for name, rival in RIVALS.items()}
     columns = [
-        (("wall, s", RIVALS[name].title), _spread(name, wall)) for name in rivals
+        (("wall, s", titles.get(name, name)), _spread(name, wall)) for name in rivals
     ]
     columns += _ratios("wall", rivals, wall)
     for measure, value in (("CPU", cpu), ("disk", written_mb)):
@@ -77,7 +78,7 @@ def _push_columns(rivals: list[str]) -> list[tuple[tuple[str, str], Cell]]:
 def _ratios(
     measure: str, rivals: list[str], value: Value
 ) -> list[tuple[tuple[str, str], Cell]]:
-    others = [name for name in ("hook", "checkout") if name in rivals]
+    others = [name for name in ("hook", "checkout", "earlier") if name in rivals]
     return [
         ((measure, f"÷ {name}"), _ratio("gitdeploy", name, value)) for name in others
     ]
