@@ -12,6 +12,10 @@ from collections.abc import Iterator
 from hostile.histories import Broken, first_world, play
 
 
+SHARE = 25
+"""Histories that begin with copies of one and the same server."""
+
+
 def main() -> int:
     """Play histories; return 1 if one of them broke."""
     reader = argparse.ArgumentParser(prog="make histories", description=__doc__)
@@ -20,13 +24,14 @@ def main() -> int:
     reader.add_argument("--workers", type=int, default=2)
     asked = reader.parse_args()
     seeds = range(asked.first, asked.first + asked.count)
-    shares = [seeds[n :: asked.workers] for n in range(asked.workers)]
+    shares = [seeds[n : n + SHARE] for n in range(0, asked.count, SHARE)]
     broken, outcomes = 0, Counter[str]()
     with multiprocessing.Pool(asked.workers) as pool:
         for played in pool.imap_unordered(_play_all, shares):
             for outcome, said in played:
                 outcomes[outcome] += 1
                 broken += bool(said)
+            print(f"{outcomes.total()} of {asked.count}, {broken} broken", flush=True)
     for outcome, number in sorted(outcomes.items()):
         print(f"{number:6} {outcome}")
     print(f"{asked.count} histories, {broken} broken")
