@@ -11,7 +11,6 @@ from collections.abc import Iterator
 
 from hostile.histories import Broken, first_world, play
 
-
 SHARE = 25
 """Histories that begin with copies of one and the same server."""
 
