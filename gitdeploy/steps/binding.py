@@ -7,16 +7,13 @@ import errno
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from functools import cache
 from pathlib import Path
-from typing import Final, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 from gitdeploy.errors import SystemFailed
 from gitdeploy.ground import Ground
-from gitdeploy.system import process
+from gitdeploy.steps.bubblewrap import knows
 from gitdeploy.system.below import open_beneath
-from gitdeploy.system.programs import program
-from gitdeploy.system.surroundings import BARE
 
 __all__ = ["Bindings", "Kind", "Shown", "bindings"]
 
@@ -24,8 +21,6 @@ Shown: TypeAlias = Path | Ground
 """What a box shows: a place that the server names, or one that others write to."""
 
 Kind: TypeAlias = Literal["--bind", "--ro-bind"]
-
-_PATIENCE_S: Final = 5.0
 
 
 @contextmanager
@@ -88,7 +83,6 @@ def _led_astray(place: Shown) -> SystemFailed:
     )
 
 
-@cache
 def _takes_descriptors() -> bool:
     """Return whether this bwrap(1) mounts what it is given as a descriptor.
 
@@ -96,5 +90,4 @@ def _takes_descriptors() -> bool:
     directory that commands cannot write to. It could not reach /proc/PID/fd, for want
     of rights, and would hand /proc/self/fd on to the command.
     """
-    said = process.run([program("bwrap"), "--help"], env=BARE, timeout_s=_PATIENCE_S)
-    return b"--ro-bind-fd" in said
+    return knows("--ro-bind-fd")

@@ -17,6 +17,7 @@ from msgspec.structs import replace
 from gitdeploy.errors import SystemFailed
 from gitdeploy.ground import Ground
 from gitdeploy.steps.binding import Bindings, Kind, Shown
+from gitdeploy.steps.bubblewrap import knows
 from gitdeploy.system import process
 from gitdeploy.system.programs import found
 from gitdeploy.system.surroundings import BARE
@@ -137,7 +138,7 @@ class Box(Struct, frozen=True):
 
         Where bubblewrap knows no sizes (before 0.7) that is on the disk, in its /tmp.
         """
-        if _knows_sizes():
+        if knows("--size"):
             size = ("--size", str(self.shm_bytes))
             yield from ("--perms", "1777", *size, "--tmpfs", _SHM)
         else:
@@ -149,18 +150,6 @@ class Box(Struct, frozen=True):
         shown = {Path(str(place)) for place in places}
         for path in (*(set(self.hidden) - shown), *_OF_MEMORY):
             yield from ("--remount-ro", str(path))
-
-
-@cache
-def _knows_sizes() -> bool:
-    """Return whether bubblewrap can make a tmpfs of a size, by trying."""
-    confined = _confined(network=False, shut=False)
-    argv = [*confined, "--size", "4096", "--tmpfs", _SHM]
-    try:
-        process.run([*argv, "--", "/bin/true"], env=BARE, timeout_s=_TRIAL_S)
-    except SystemFailed:
-        return False
-    return True
 
 
 def why_no_box() -> str:

@@ -134,7 +134,6 @@ def _warm() -> None:
     # What is found out once for each process is at no point of a deed.
     for module, question in (
         ("steps", "why_no_box"),
-        ("steps.box", "_knows_sizes"),
         ("steps.binding", "_takes_descriptors"),
         ("steps.bounds", "held_by_group"),
         ("system.openat2", "_known"),

@@ -27,7 +27,7 @@ from gitdeploy.system import processes
 from hostile.moves import Hand
 
 CANARY: Final = "canary-4711-of-the-blog"
-LIMIT_S: Final = 5
+LIMIT_S: Final = 2
 _BUILT: Final = 0.7
 LONGEST_S: Final = 4 * LIMIT_S + 60
 """What a push with all its commands may take on a slow machine."""
