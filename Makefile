@@ -11,7 +11,7 @@ export PYTHON PREFIX
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo install test crash histories fuzz check bench format clean
+.PHONY: help demo install test crash histories tree-histories fuzz check bench format clean
 
 help:
 	@echo 'make demo       the whole story on this machine, in a throw-away directory'
@@ -19,6 +19,7 @@ help:
 	@echo 'make test       all tests, with a real git, sshd and nginx'
 	@echo 'make crash      kills and errors at every point of every activity; a table'
 	@echo 'make histories  hostile steps over random pushes; what broke'
+	@echo 'make tree-histories  random trees, looked through by difference and whole'
 	@echo 'make fuzz       anything at all for every reader of what strangers send; a table'
 	@echo 'make check      format, lint, types and layers'
 	@echo 'make bench      what a push costs'
@@ -45,6 +46,10 @@ crash:
 histories:
 	@tools/bootstrap test
 	@PYTHONPATH=tests .venv/bin/python -m hostile $(ARGS)
+
+tree-histories:
+	@tools/bootstrap test
+	@PYTHONPATH=tests .venv/bin/python -m support.tree_histories $(ARGS)
 
 fuzz:
 	@tools/bootstrap fuzz

@@ -4,8 +4,10 @@ import os
 import re
 import subprocess
 
+import pygit2
 import pytest
 from support import process
+from support.tree_histories import play
 
 from gitdeploy.config import Limits, Size
 from gitdeploy.errors import ReleaseFailed
@@ -504,3 +506,21 @@ def test_a_limit_counts_what_the_release_before_has_too(objects):
         "5 entries; the limit is 4"
         in refusal(objects, more, before=before, entries=4).message
     )
+
+
+def test_what_is_copied_to_a_shallower_place_is_listed_there(objects):
+    """It is read there before its old place tells that it is known."""
+    inner = objects.tree((TREE, "c", objects.of(f=b"1")))
+    old = objects.tree((TREE, "x", inner), (FILE, "y", objects.blob(b"1")))
+    before = record(look(objects, objects.tree((TREE, "a", old))))
+    changed = objects.tree((TREE, "x", inner), (FILE, "y", objects.blob(b"2")))
+    copied = objects.tree((TREE, "a", changed), (TREE, "x", inner))
+    found, whole = look(objects, copied, before=before), look(objects, copied)
+    assert found == whole
+    assert found.folders == whole.folders
+
+
+def test_by_difference_everything_is_found_that_is_found_as_a_whole(tmp_path):
+    """Files, copies, moves and removals, tree after tree; `make tree-histories`."""
+    repository = pygit2.init_repository(tmp_path / "of.git", bare=True)
+    assert sum(play(repository, seed) for seed in range(100)) > 300

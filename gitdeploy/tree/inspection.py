@@ -240,7 +240,7 @@ class _Inspector:
             if self._before and self._before.knows(path, id_):
                 yield from self._before.branch(path)
                 continue
-            if id_ not in self._trees:
+            if id_ in self._known:  # whether or not it was read before that was found
                 yield from self._copied(path, self._known[id_])
                 continue
             tree = self._trees[id_]
