@@ -1,12 +1,12 @@
 """Rights: who may do what, told from what was granted; touches nothing."""
 
 from collections.abc import Iterator, Sequence
-from fnmatch import fnmatchcase
 from typing import Final
 
 from msgspec import Struct
 
 from gitdeploy.config.access import Access, Action, Grant
+from gitdeploy.config.patterns import fits, takes_away
 
 __all__ = ["EVERYTHING", "Answer", "Rights", "answer", "refs_of", "rights_of"]
 
@@ -95,13 +95,21 @@ def answer(rights: Rights, action: Action, ref: str | None = None) -> Answer:
 
 
 def refs_of(rights: Rights, action: Action) -> list[str]:
-    """Return the patterns of refs for which somebody may do something."""
+    """Return patterns of refs for which somebody may do something.
+
+    Not all of them: those of a grant that takes some away mean nothing alone.
+    """
     if rights.everything:
         return ["*"]
     if rights.turned_away:
         return []
     grants = [grant for _, grant in rights.grants if _holds(grant, action)]
-    return [pattern for grant in grants for pattern in grant.refs]
+    return [
+        pattern
+        for grant in grants
+        if not any(map(takes_away, grant.refs))
+        for pattern in grant.refs
+    ]
 
 
 def _beyond(rights: Rights, action: Action) -> str:
@@ -120,9 +128,7 @@ def _holds(grant: Grant, action: Action) -> bool:
 
 
 def _covers(grant: Grant, ref: str) -> bool:
-    return any(
-        fnmatchcase(name, pattern) for name in _names(ref) for pattern in grant.refs
-    )
+    return fits(grant.refs, *_names(ref))
 
 
 def _names(ref: str) -> Iterator[str]:

@@ -178,7 +178,7 @@ STEP = "[[build.steps]]\nrun = 'a'\n"
         case(
             "an empty pattern",
             "[refs]\nstage = ['']",
-            "refs.stage[0]: should be text of length 1 or more, got ''",
+            "refs.stage[0]: should be a pattern of names, such as \"v*\", got ''",
         ),
         case(
             "more patterns than anyone writes",

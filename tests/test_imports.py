@@ -19,8 +19,8 @@ GATE = {
     "": "access chain door errors ground layout links logs model retention running"
     " states",
     "config": "access addresses commands confining declared linking load notify paths"
-    " places probing reading refs rules schema server services shared sharing signed"
-    " values windows",
+    " patterns places probing reading refs rules schema server services shared sharing"
+    " signed values windows",
     "decide": "rules together words",
     "deploy": "acceptance aftermath app attempt content facts finishing flip flow judge"
     " notified placed prune push ready recorded recover relocate report reserve"

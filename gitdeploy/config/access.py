@@ -6,6 +6,7 @@ from typing import Final, Literal, Self, TypeAlias, get_args
 
 from msgspec import field
 
+from gitdeploy.config.patterns import refuse_bad_order
 from gitdeploy.config.reading import Table, read
 from gitdeploy.config.values import BadValueError, shown
 
@@ -101,9 +102,13 @@ class Grant(Table, frozen=True, kw_only=True):
     apps: tuple[_Apps, ...] = (_Apps("*"),)
     """Apps by name or pattern; default: all. In server.toml: that app alone."""
     refs: tuple[str, ...] = ("*",)
-    """Branches and tags, by pattern, whose releases it is about; default: all."""
+    """Branches and tags, by pattern, whose releases it is about; default: all. `!` in
+    front takes away, of those that fit the last one counts."""
     since: _Moment | None = None
     """When it was given: an app by name that was made later has nothing of it."""
+
+    def __post_init__(self) -> None:
+        refuse_bad_order(self.refs, ".refs")
 
     def is_for(self, app: str, made: str) -> bool:
         """Return whether an app is meant, which was made at a moment.

@@ -17,9 +17,9 @@ from gitdeploy.config.paths import (
     refuse_below,
     refuse_overlap,
 )
+from gitdeploy.config.patterns import Patterns, RefPattern, refuse_bad_order
 from gitdeploy.config.probing import Check, Health
 from gitdeploy.config.reading import Table
-from gitdeploy.config.refs import Patterns
 from gitdeploy.config.rules import (
     placed,
     refuse_bad_names,
@@ -48,16 +48,20 @@ __all__ = [
 class Refs(Table, frozen=True, kw_only=True):
     """[refs]: which refs deploy, and what becomes of the others."""
 
-    stage: Patterns = ("main", "master")
-    """Patterns (fnmatch) of branches that go to the dev chain; none to 100."""
-    release: Patterns = ("*",)
-    """Patterns (fnmatch) of tags that go to the prod chain; none to 100."""
+    stage: Patterns = (RefPattern("main"), RefPattern("master"))
+    """Branches that go to the dev chain, by pattern; none to 100."""
+    release: Patterns = (RefPattern("*"),)
+    """Tags that go to the prod chain, by pattern; none to 100."""
     preview: Patterns = ()
-    """Patterns (fnmatch) of branches that get a link of their own; default none."""
+    """Branches that get a link of their own, by pattern; default none."""
     other: Literal["refuse", "store"] = "refuse"
     """What becomes of any other ref; `store` keeps it and deploys nothing."""
     move_tags: bool = False
     """Whether a release tag may be moved to another commit; default no."""
+
+    def __post_init__(self) -> None:
+        for name in ("stage", "release", "preview"):
+            refuse_bad_order(getattr(self, name), f".{name}")
 
 
 class Shared(Table, frozen=True, kw_only=True):

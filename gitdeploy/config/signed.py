@@ -2,6 +2,7 @@
 
 from typing import Literal, TypeAlias
 
+from gitdeploy.config.patterns import refuse_bad_order
 from gitdeploy.config.reading import Table
 from gitdeploy.model import ChainName
 
@@ -19,6 +20,9 @@ class Signed(Table, frozen=True, kw_only=True):
     """For the prod chain: tags, or the commits that they stand for."""
     signers: tuple[str, ...] = ("*",)
     """Whose signatures count for this app, by pattern; default: all that are known."""
+
+    def __post_init__(self) -> None:
+        refuse_bad_order(self.signers, ".signers")
 
     def of(self, chain: ChainName) -> Wanted:
         """Return what a chain wants signed."""

@@ -1,14 +1,13 @@
 """The words of the rule book: facts, decisions, and what kinds of refs there are."""
 
-from collections.abc import Iterable
 from enum import Enum
-from fnmatch import fnmatchcase
 from typing import Final, TypeAlias
 
 from msgspec import Struct
 
 from gitdeploy.access import EVERYTHING, Rights
 from gitdeploy.config import UNBOUNDED, RefBounds, Refs
+from gitdeploy.config.patterns import fits
 from gitdeploy.config.signed import Wanted
 from gitdeploy.model import ChainName, Freeze, RefUpdate
 
@@ -190,14 +189,10 @@ def classify(ref: str, refs: Refs, bounds: RefBounds = UNBOUNDED) -> RefKind:
         ("refs/heads/", refs.preview, bounds.preview, RefKind.PREVIEW),
     ):
         name = ref.removeprefix(prefix)
-        if name != ref and _fits(name, patterns) and _fits(name, allowed):
+        if name != ref and fits(patterns, name) and fits(allowed, name):
             return kind
     stored = refs.other == bounds.other == "store"
     return RefKind.STORED if stored else RefKind.OTHER
-
-
-def _fits(name: str, patterns: Iterable[str]) -> bool:
-    return any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
 def chain_of(kind: RefKind) -> ChainName | None:

@@ -1,8 +1,8 @@
 """Whether what a chain is to show is signed as server.toml wants it."""
 
-from fnmatch import fnmatchcase
 from typing import Final
 
+from gitdeploy.config.patterns import fits
 from gitdeploy.config.signed import Signed as Demand
 from gitdeploy.deploy.app import App
 from gitdeploy.deploy.facts import Source, read_source
@@ -94,10 +94,7 @@ def _signed_object(source: Source, chain: ChainName, demand: Demand) -> str:
 
 
 def _counts(signed: Signed, demand: Demand) -> bool:
-    names = (signed.who, signed.key)
-    return any(
-        fnmatchcase(name, pattern) for name in names for pattern in demand.signers
-    )
+    return fits(demand.signers, signed.who, signed.key)
 
 
 def _short(source: Source) -> str:
