@@ -12,12 +12,16 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from support import process
 from support.git import Work, told
 from support.held import Held, at_work, blocked_after, ended, events, until
 from support.server import Server
 
-from gitdeploy.lock import holder, waiting
+from gitdeploy.cli import redeploy
+from gitdeploy.deploy import activate
+from gitdeploy.deploy.app import App
+from gitdeploy.lock import cancel, holder, waiting
 from gitdeploy.system.process import run
 from gitdeploy.system.processes import Process
 from gitdeploy.system.surroundings import BARE
@@ -250,6 +254,28 @@ def test_a_program_that_works_for_one_who_is_stopped_is_stopped_too(
         run(["/bin/sh", "-c", words], env=BARE, stdin=b"go\n")
     pid = int((tmp_path / "pid").read_text())
     until(lambda: not Process(pid).name, "it has ended")
+
+
+def test_a_program_of_ours_that_hangs_after_the_flip_can_be_cancelled(
+    shop: Server, work: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A git that reads a slow disk, say; what was live is live."""
+    work.commit("two", **{"deploy.toml": '[[activate]]\nrun = "true"\n'})
+    assert work.push("main").code == 0
+    before = shop.links()
+
+    def hangs(app: App, *_words: object, **_more: object) -> None:
+        me = holder(app.layout.lock)
+        assert me
+        cancel(app.layout.lock, me, by="bob")
+        run(["/bin/sleep", "30"], env=BARE)
+
+    monkeypatch.setattr(activate, "workplace", hangs)
+    words = ["shop", "dev", "--root", str(shop.root)]
+    result = CliRunner().invoke(redeploy.command, words)
+    assert "cancelled by bob" in str(result.exception)
+    assert events(shop)[0].verdict == "cancelled"
+    assert shop.links() == before
 
 
 def test_logs_follow_a_deployment_to_its_verdict_after_its_pusher_has_gone(

@@ -58,6 +58,16 @@ def test_an_app_that_is_made_anew_inherits_nothing_that_named_it(server):
     assert [grant["to"] for grant in grants] == [["ben"], ["ada"]]
 
 
+def test_a_new_app_begins_after_every_grant_that_names_it(server):
+    """Also where the clock was set back since."""
+    server.setup("wiki")
+    grant = '[[grant]]\nto = ["ada"]\nmay = ["stage"]\napps = ["shop"]\n'
+    toml = f'{grant}since = "2099-01-01T00:00:00Z"\n'
+    (server.root / "access.toml").write_text(toml)
+    server.setup("shop")
+    assert _may(server, "ada") == 1
+
+
 def test_a_grant_that_people_wrote_for_a_new_app_is_told_at_setup(server):
     """It says nothing of when: it may have been written for this very app."""
     server.root.mkdir(exist_ok=True)

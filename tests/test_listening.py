@@ -99,6 +99,7 @@ def test_only_a_socket_that_we_made_is_removed(tmp_path: Path) -> None:
         assert not remove_socket(path, None)
         assert made
         assert not remove_socket(path, (made[0], made[1] + 1))
+        assert not remove_socket(path, (made[0] + 1, made[1]))
         assert path.exists()
         (tmp_path / "link").symlink_to(path)
         assert made_at(tmp_path / "link") is None
@@ -118,10 +119,13 @@ def test_what_a_supervisor_would_remove_is_looked_at_before(tmp_path: Path) -> N
         check_free(path, None, ours=True)
     path.unlink()
     with bound(path) as made:
-        check_free(path, made_at(path), ours=False)
+        found = made_at(path)
+        assert found
+        check_free(path, found, ours=False)
         made.listen()
-        with pytest.raises(SystemFailed, match="no service of this app made"):
-            check_free(path, None, ours=True)  # somebody listens
+        for earlier in (None, (found[0], found[1] + 1), (found[0] + 1, found[1])):
+            with pytest.raises(SystemFailed, match="no service of this app made"):
+                check_free(path, earlier, ours=True)  # somebody listens
     check_free(path, None, ours=True)  # nobody does any more
     with pytest.raises(SystemFailed, match="no service of this app made"):
         check_free(path, None, ours=False)

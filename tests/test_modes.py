@@ -14,6 +14,8 @@ PASSAGE = modes.in_home("releases", is_directory=True)
 PRIVATE = modes.in_home("logs", is_directory=True)
 FILE = modes.in_home("ledger.db", is_directory=False)
 BY_HAND = modes.in_home("server.toml", is_directory=False)
+ROOT = modes.in_root("shop")
+REPOSITORY = modes.in_repository()
 
 
 @pytest.mark.parametrize(
@@ -34,6 +36,15 @@ BY_HAND = modes.in_home("server.toml", is_directory=False)
         (FILE, 0o444, 0o600),
         (BY_HAND, 0o400, 0o400),
         (BY_HAND, 0o666, 0o600),
+        (ROOT["shop.git"], 0o755, 0o700),
+        (ROOT["shop.git"], 0o711, 0o700),
+        (ROOT["shop.git"], 0o2750, 0o2750),
+        (ROOT["access.toml"], 0o666, 0o600),
+        (ROOT["gnupg"], 0o750, 0o700),
+        (REPOSITORY["hooks"], 0o777, 0o755),
+        (REPOSITORY["hooks"], 0o775, 0o755),
+        (REPOSITORY["config"], 0o666, 0o644),
+        (REPOSITORY["HEAD"], 0o664, 0o644),
         (modes.ROOT, 0o755, 0o755),
         (modes.ROOT, 0o700, 0o700),
         (modes.ROOT, 0o775, 0o711),

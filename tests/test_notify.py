@@ -281,6 +281,7 @@ ACTING = {
     "a heading": "# Deployed",
     "a quote": "> Deployed",
     "a name for a picture": ":tada:x",
+    "an address without slashes": "javascript:alert(1)",
 }
 
 
@@ -289,6 +290,7 @@ def test_nothing_in_a_notice_acts(text):
     tamed = tame(f"{text} and main")
     assert tamed.replace("\u200b", "") == f"{text} and main"
     acting = r"@\w|<[!@#a-z]|\]\(|//\w.*://|://|\w\.[a-z]{2}|``|\*\*|\|\||^[#>] "
+    acting += r"|\w:[a-z]"
     assert not re.search(acting, tamed)
 
 
@@ -302,13 +304,15 @@ def test_a_notice_by_mail_is_plain_text_and_has_our_headers_alone():
     with mailbox() as (url, got):
         notify = Notify(urls=(Address(url),))
         title = "shop: staged <b>x</b>\r\nBcc: all@example.org\n\n<script>"
-        assert not notices.told(notify, Notice(title, "<script>x</script>\nlive", {}))
+        said = "<script>x</script>\x1b[2J\nlive"
+        assert not notices.told(notify, Notice(title, said, {}))
     (message,) = got
     assert message.get_content_type() == "text/plain"
     assert message["Bcc"] is None
     body = message.get_payload(decode=True)
     assert isinstance(body, bytes)
     assert b"<script" not in body
+    assert b"\x1b" not in body
     assert len(body.splitlines()) == 2
 
 
@@ -379,7 +383,27 @@ def test_what_a_service_answers_takes_no_memory(kind):
     assert len(told) == (kind == "apprise")  # whose library reads all of it
 
 
+def test_a_webhook_that_sends_us_on_is_not_followed(hook: Posts) -> None:
+    """Whoever answers there must not choose what else this machine asks."""
+
+    def away(connection: socket.socket) -> None:
+        answer = f"HTTP/1.1 302 Found\r\nLocation: {hook.url}\r\nContent-Length: 0"
+        connection.sendall(answer.encode() + b"\r\n\r\n")
+
+    with Dripping(away) as sink:
+        notify = Notify(tries=1, webhook=Webhook(url=Address(sink.url)))
+        told = notices.told(notify, Notice("a", "b", {}))
+    assert told == [("webhook http://127.0.0.1", "it answered 302")]
+
+
 def test_what_nobody_would_read_is_not_told(hook: Posts) -> None:
     notify = Notify(webhook=Webhook(url=Address(hook.url)))
     assert not notices.told(notify, Notice("a", "b", {"why": ["x" * 10**6]}))
     assert len(hook.got[0][1]) < 5000
+
+
+@pytest.mark.filterwarnings("ignore:'imghdr':DeprecationWarning")
+def test_a_notice_is_as_long_as_anybody_reads(hook: Posts) -> None:
+    notify = Notify(urls=(Address(hook.url.replace("http", "json")),))
+    assert not notices.told(notify, Notice("a" * 10**5, "b" * 10**5, {}))
+    assert len(hook.got[0][1]) < 10_000

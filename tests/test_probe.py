@@ -12,7 +12,8 @@ import pytest
 from support import process
 
 from gitdeploy.config import Answer, Health, Seconds
-from gitdeploy.probe import Candidate, ask, ask_until_healthy, free_port
+from gitdeploy.config.places import HostPlace, Reach
+from gitdeploy.probe import Candidate, Heard, ask, ask_until_healthy, free_port
 
 Reply = Callable[[str], str]
 """From the head of a request to the whole answer."""
@@ -115,6 +116,26 @@ def test_the_host_that_was_asked_for_is_the_same_server():
         return answer("302 Go", Location="http://shop.example.org/in")
 
     assert heard(reply, headers={"Host": "shop.example.org"}) == (True, "200")
+
+
+def test_where_a_redirect_leads_is_judged_as_the_first_place_was():
+    """Another port of the same host is another place."""
+    asked: list[str] = []
+
+    def internal(head):
+        asked.append(head)
+        return answer("200 OK")
+
+    with answering(internal) as port:
+        away = answer("302 Go", Location=f"http://127.0.0.1:{port}/")
+        with answering(lambda _head: away) as listed:
+            here = HostPlace.read(f"127.0.0.1:{listed}")
+            reach = Reach((here,), only_listed=True)
+            found = ask(f"http://127.0.0.1:{listed}/", Answer(), reach=reach)
+    assert found == Heard(
+        right=False, words="127.0.0.1 may not be asked by this server"
+    )
+    assert asked == []
 
 
 def test_a_candidate_is_never_left_for_the_live_site():

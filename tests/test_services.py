@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 from support import process
-from support.git import Work
+from support.git import Work, told
 from support.server import Server
 from support.services import (
     alive,
@@ -215,6 +215,25 @@ def test_a_service_that_says_when_it_is_ready_is_waited_for(shop) -> None:
     assert deploy(server, work, page="two") == ask(web(server))
 
 
+def test_who_cancels_does_not_wait_for_one_that_never_gets_ready(shop) -> None:
+    """The branch is where it was, and the earlier release goes on serving."""
+    server, work = shop
+    installed(shop)
+    before, refs = live(server), server.refs()
+    mark = server.root / "shop/shared/starts"
+    run = ["/bin/sh", "-c", f": > {mark}; exec sleep 600"]
+    toml = described(run, "web.sock", within="5m")
+    toml = toml.replace("within", "notify = true\nwithin")
+    work.commit("two", **{"deploy.toml": toml})
+    with work.pushing("main") as child:
+        until(mark.exists, "it starts")
+        server.gitdeploy("cancel", "shop", env={"GITDEPLOY_USER": "bob"})
+        push = told(child)
+    assert push.status("main").reason.startswith("cancelled by bob")
+    assert (live(server), server.refs()) == (before, refs)
+    assert ask(web(server)) == before
+
+
 def test_an_address_that_is_taken_is_told(shop) -> None:
     server, work = shop
     files, run = gunicorn()
@@ -222,6 +241,6 @@ def test_an_address_that_is_taken_is_told(shop) -> None:
         listen = f"127.0.0.1:{taken.getsockname()[1]}"
         work.commit("one", **files, **{"deploy.toml": described(run, listen)})
         assert work.push("main").code == 0
-        told = server.gitdeploy("service", "install", "shop", check=False)
-    assert told.returncode == 1
-    assert "Address already in use" in told.stderr
+        done = server.gitdeploy("service", "install", "shop", check=False)
+    assert done.returncode == 1
+    assert "Address already in use" in done.stderr

@@ -11,6 +11,7 @@ import pytest
 
 from gitdeploy.config import Answer
 from gitdeploy.probe import Candidate, ask, free_port
+from gitdeploy.system import unix_socket
 from hostile.scene import Scene
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -74,6 +75,24 @@ def test_a_directory_that_became_a_link_is_not_followed(place: Path) -> None:
         right, _ = heard(place / "scratch")
     assert not right
     assert asked == []
+
+
+def test_what_takes_its_name_meanwhile_is_not_asked(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was looked at is connected to, though a link has its name by then."""
+    its = place / "scratch/check.sock"
+    connect = unix_socket._connected  # noqa: SLF001 - the moment before it
+
+    def replaced(path: str, timeout_s: float) -> socket.socket:
+        its.unlink()
+        its.symlink_to(place / "docker.sock")
+        return connect(path, timeout_s)
+
+    with somebody_else(its) as own, somebody_else(place / "docker.sock") as asked:
+        monkeypatch.setattr(unix_socket, "_connected", replaced)
+        assert heard(place / "scratch") == (True, "200")
+    assert (len(own), asked) == (1, [])
 
 
 @pytest.mark.parametrize("kind", ["file", "pipe", "directory", "dangling link"])
