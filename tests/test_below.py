@@ -26,6 +26,7 @@ def ground(
     (top / "up").symlink_to("../outside")
     (top / "folder/direct").symlink_to(tmp_path / "outside/secret")
     (top / "inside").symlink_to("folder/file")
+    (top / "within").symlink_to("folder")
     (top / "self").symlink_to("/proc/self/root")
     os.mkfifo(top / "pipe")
     with socket.socket(socket.AF_UNIX) as listening:
@@ -44,7 +45,7 @@ def test_a_file_is_read(ground: Path) -> None:
         assert "folder" in os.listdir(fd)
 
 
-LINKS = ["up/secret", "folder/direct", "inside", "self/etc/passwd", "up"]
+LINKS = ["up/secret", "folder/direct", "inside", "self/etc/passwd", "up", "within/file"]
 AWAY = ["../outside/secret", "folder/../../outside/secret", "/etc/passwd"]
 
 
@@ -77,6 +78,14 @@ def test_a_socket_is_not_read(ground: Path) -> None:
 def test_more_than_is_taken_is_not_read(ground: Path, path: str) -> None:
     with pytest.raises(below.TooLarge):
         below.read_beneath(ground, path, most_bytes=6)
+
+
+@pytest.mark.usefixtures("ground")
+def test_what_grows_while_it_is_read_is_not_read_to_its_end() -> None:
+    """As a file of proc(5) does, which has no size before."""
+    assert os.stat("/proc/self/status").st_size == 0
+    with pytest.raises(below.TooLarge):
+        below.read_beneath(Path("/proc/self"), "status", most_bytes=6)
 
 
 def test_a_file_is_made_with_its_permissions(ground: Path) -> None:

@@ -12,7 +12,9 @@ from support import process
 from support.tools import cannot
 
 from gitdeploy.errors import StepFailed
+from gitdeploy.steps import bounds
 from gitdeploy.steps.bounds import Begun, Bounds, Gauge
+from gitdeploy.steps.place import Place, started
 from gitdeploy.system import cgroup
 from gitdeploy.system.cgroup import Group, can_hold, group, home_of_groups
 from gitdeploy.system.processes import Process
@@ -62,28 +64,51 @@ def test_where_nothing_lets_us_there_is_no_group(
     assert can_hold() == frozenset()
 
 
-def test_a_group_gets_its_limits_and_says_what_it_counts(
-    pretended: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+LIMITS = ("memory.max", "memory.oom.group", "memory.swap.max", "pids.max")
+
+
+@pytest.fixture
+def counting(pretended: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The same, where groups count memory and processes, and stay when they end."""
+
     def directory(path: Path) -> Path:
         path.mkdir()
-        for name in ("memory.max", "memory.oom.group", "memory.swap.max", "pids.max"):
+        for name in (*LIMITS, "cgroup.procs"):
             (path / name).touch()
         return path
 
     monkeypatch.setattr(cgroup, "_directory", directory)
     monkeypatch.setattr(cgroup, "_end", lambda _: None)
+    return pretended
+
+
+def test_a_group_gets_its_limits_and_says_what_it_counts(counting: Path) -> None:
     with group(memory_bytes=4096, processes=7) as made:
         assert made
-        assert made.path.parent == pretended
+        assert made.path.parent == counting
         assert made.counts == {"memory", "pids"}
-        said = {path.name: path.read_text() for path in made.path.iterdir()}
+        said = {name: (made.path / name).read_text() for name in LIMITS}
     assert said == {
         "memory.max": "4096",
         "memory.oom.group": "1",
         "memory.swap.max": "0",
         "pids.max": "7",
     }
+
+
+@pytest.mark.usefixtures("counting")
+def test_a_command_is_in_a_group_that_has_its_limits_before_it_begins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bounds, "held_by_group", lambda: frozenset({"memory", "pids"}))
+    limits = Bounds(memory_bytes=2**30, processes=700)
+    place = Place(tmp_path, {"PATH": os.environ["PATH"]}, bounds=limits)
+    with started("cat */cgroup.procs", place) as begun:
+        said, _ = begun.child.communicate(timeout=60)
+        assert begun.group
+        assert (begun.group.path / "memory.max").read_text() == f"{2**30}"
+        assert (begun.group.path / "pids.max").read_text() == "700"
+    assert said == b"0\n"
 
 
 def test_whom_the_kernel_ended_for_memory_is_told(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ source, where a path is made of it and given to something that follows links.
 """
 
 import ast
+import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 
 from gitdeploy.ground import Ground
 from gitdeploy.layout import Layout
+from gitdeploy.system import ground
 
 SOURCE = Path(__file__).parent.parent / "gitdeploy"
 
@@ -166,3 +168,15 @@ def test_what_is_shared_cannot_be_opened_by_accident() -> None:
     for call in (os.stat, os.listdir, os.path.exists, open, Path):
         with pytest.raises(TypeError):
             call(place)  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("path", ["a", "a/b", "a/b/c", "d/a/b"])
+def test_no_directory_is_made_through_a_link(tmp_path: Path, path: str) -> None:
+    (outside := tmp_path / "outside").mkdir()
+    (tmp_path / "ground/d").mkdir(parents=True)
+    for place in ("a", "d/a"):
+        (tmp_path / "ground" / place).symlink_to(outside)
+    with pytest.raises(OSError) as told:  # noqa: PT011 - the number is what counts
+        ground.make_directory(Ground(tmp_path / "ground", path))
+    assert told.value.errno in (errno.ELOOP, errno.ENOTDIR)
+    assert not any(outside.iterdir())

@@ -21,6 +21,8 @@ from gitdeploy.steps.hidden import Hidden
 from gitdeploy.steps.secrets import SHORTEST, forms
 
 SECRET = "s3cr&t/pä+ss w?rd"  # noqa: S105 - of nobody
+MARKS = "'ä\"<>&+`=/$\\~ it's w?rd"
+"""What one or the other writes otherwise, all in one."""
 
 
 def lower_url(text: str) -> str:
@@ -40,6 +42,29 @@ def go_json(text: str) -> str:
     for mark in "<>&":
         found = found.replace(mark, f"\\u{ord(mark):04x}")
     return found
+
+
+def php_json_for_html(text: str) -> str:
+    """Marks in upper case, and what is not ASCII in lower case."""
+    found = php_json(text).replace(r"\"", r"\u0022")
+    for mark in "<>&'":
+        found = found.replace(mark, f"\\u{ord(mark):04X}")
+    return f'"{found[1:-1]}"'
+
+
+def net_json(text: str) -> str:
+    found = upper_json(json.dumps(text)[1:-1]).replace(r"\"", r"\u0022")
+    for mark in "<>&'+`":
+        found = found.replace(mark, f"\\u{ord(mark):04X}")
+    return f'"{found}"'
+
+
+def in_html(**marks: str) -> Callable[[str], str]:
+    """Replace some marks besides those that everybody replaces."""
+    names = {"apos": "'", "quot": '"', "plus": "+", "slash": "/", "tick": "`"}
+    names["equal"] = "="
+    table = str.maketrans({names[name]: word for name, word in marks.items()})
+    return lambda text: html.escape(text, quote=False).translate(table)
 
 
 def htmlentities(text: str) -> str:
@@ -78,10 +103,19 @@ ENCODERS: dict[str, Callable[[str], str]] = {
     "in JSON, as it is": lambda text: json.dumps(text, ensure_ascii=False)[1:-1],
     "in JSON, by PHP": lambda text: php_json(text)[1:-1],
     "in JSON, by Go": lambda text: go_json(text)[1:-1],
+    "in JSON, by PHP for HTML": lambda text: php_json_for_html(text)[1:-1],
+    "in JSON, by .NET": lambda text: net_json(text)[1:-1],
     "in JSON, upper case": lambda text: upper_json(go_json(text))[1:-1],
     "in HTML": html.escape,
     "in HTML, but quotes": lambda text: html.escape(text, quote=False),
     "in HTML, by PHP": lambda text: html.escape(text).replace("&#x27;", "&#039;"),
+    "in HTML, by JavaScript": in_html(apos="&#39;", quot="&quot;"),
+    "in HTML, by Go": in_html(apos="&#39;", quot="&#34;", plus="&#43;"),
+    "in HTML, by Mustache": in_html(
+        apos="&#39;", quot="&quot;", slash="&#x2F;", tick="&#x60;", equal="&#x3D;"
+    ),
+    "in HTML, but single quotes": in_html(quot="&quot;"),
+    "in XML, by names": in_html(apos="&apos;", quot="&quot;"),
     "in HTML, by names": htmlentities,
     "in HTML, as numbers": lambda text: "".join(f"&#{ord(c)};" for c in text),
     "in HTML, as hex": lambda text: "".join(f"&#x{ord(c):x};" for c in text),
@@ -102,7 +136,10 @@ ENCODERS: dict[str, Callable[[str], str]] = {
     "hex with colons": figures(":", str.upper),
     "hex with %": figures("%"),
     "hex with backslashes": figures(r"\x"),
+    "hex with dashes": figures("-", str.upper),
     "hex in C": figures(", 0x"),
+    "hex in C, close together": figures(",0x"),
+    "hex in a shell": figures(" 0x"),
     "base64": lambda text: base64.b64encode(text.encode()).decode(),
     "base64 for URLs": lambda text: base64.urlsafe_b64encode(text.encode()).decode(),
 }
@@ -111,9 +148,10 @@ ENCODERS: dict[str, Callable[[str], str]] = {
 TEXT = st.text(st.characters(codec="utf-8", exclude_categories=["C", "Zl", "Zp"]))
 
 
+@pytest.mark.parametrize("secret", [SECRET, MARKS], ids=["words", "marks"])
 @pytest.mark.parametrize("encode", ENCODERS.values(), ids=ENCODERS)
-def test_a_secret_is_hidden_however_it_is_written(encode):
-    masked = Mask([SECRET])(f"before {encode(SECRET)} behind")
+def test_a_secret_is_hidden_however_it_is_written(encode, secret):
+    masked = Mask([secret])(f"before {encode(secret)} behind")
     assert masked.startswith("before ")
     assert masked.endswith(" behind")
     assert "[hidden]" in masked
@@ -220,6 +258,17 @@ def test_what_the_tools_print_is_hidden(words):
     assert b"battery" not in _decoded(
         "".join(re.findall("[A-Za-z0-9+/]", "".join(left)))
     )
+
+
+@pytest.mark.parametrize("before", ["", "A=", "x"])
+@pytest.mark.parametrize(
+    "secret", ["~a~b:~c=~d e", "#a#b c", "'a\"<>&+`=/$\\~ w?rd", "{a,b}[c]^(d)*|!;e%"]
+)
+def test_what_bash_quotes_is_hidden(secret, before):
+    """As by  printf %q,  by itself and within a word."""
+    script = 'printf %q "$1"'
+    printed = process.run(needs("bash"), "-c", script, "bash", before + secret).stdout
+    assert Mask([secret])(printed) == f"{before}[hidden]"
 
 
 def test_a_short_value_hides_no_ordinary_word():

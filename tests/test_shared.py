@@ -12,6 +12,7 @@ from gitdeploy.config import Shared, parse
 from gitdeploy.errors import ReleaseFailed
 from gitdeploy.ground import Ground
 from gitdeploy.shared import link_shared
+from gitdeploy.system import ground
 
 
 class Place:
@@ -82,6 +83,40 @@ def test_a_file_is_seeded_from_the_commit(place):
     assert kept.read_text() == "committed"
     assert kept.stat().st_mode & 0o777 == 0o640
     assert (place.release / "config/app.ini").resolve() == kept
+
+
+@pytest.mark.parametrize("paths", [{"dirs": ("a",)}, {"files": ("a/b",)}])
+def test_no_more_is_seeded_than_the_server_gives(place, paths):
+    place.commit("a/b", "x" * 600)
+    place.commit("a/c" if "dirs" in paths else "a/b", "x" * 1001)
+    with pytest.raises(ReleaseFailed, match="goes beyond 1000 bytes"):
+        place.link(**paths)
+    assert not (place.shared / "a/b").exists()
+
+
+def test_a_pipe_is_not_seeded_nor_waited_for(place):
+    """As by somebody who changes the release meanwhile: no commit has any."""
+    place.commit("a/b")
+    os.mkfifo(place.release / "a/pipe")
+    with pytest.raises(ReleaseFailed, match="is no file"):
+        place.link(dirs=("a",))
+    assert not (place.shared / "a").exists()
+
+
+def test_what_is_put_beside_a_seed_just_before_it_is_made_is_not_written_through(
+    place, tmp_path, monkeypatch
+):
+    """By a command that goes on, in a directory in which it may write."""
+    place.commit("a")
+    precious = write(tmp_path / "precious", "precious")
+
+    def remove(path):
+        path.symlink_to(precious)
+
+    monkeypatch.setattr(ground.files, "remove", remove)
+    with pytest.raises(FileExistsError):
+        place.link(files=("a",))
+    assert precious.read_text() == "precious"
 
 
 def test_what_is_shared_already_is_never_replaced(place):

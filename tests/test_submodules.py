@@ -1,10 +1,14 @@
 """Submodules: only where they are asked for, only from where the server allows."""
 
+import os
+
 import pytest
 from support.git import Work
 
 from gitdeploy import submodules
+from gitdeploy.door import surroundings
 from gitdeploy.errors import ReleaseFailed
+from gitdeploy.system.git import Git, make_repository
 
 MISSING = "12" * 20
 
@@ -249,6 +253,27 @@ def test_urls_as_people_write_them_are_known(url, protocol):
     assert submodules._checked(url, (protocol,)) == protocol  # noqa: SLF001
     with pytest.raises(ReleaseFailed, match="is not one this server fetches"):
         submodules._checked(url, ())  # noqa: SLF001
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("file://{}", "transport 'file' not allowed"),
+        ("--upload-pack=touch {}/canary;", "strange pathname '--upload-pack="),
+    ],
+)
+def test_git_itself_takes_a_url_for_one_by_a_single_protocol(tmp_path, url, said):
+    """Whatever we took it for: one URL may lead git on to another."""
+    git = Git(tmp_path / "mirror", surroundings(os.environ))
+    git.directory.mkdir()
+    make_repository(git)
+    place = Work.create(tmp_path / "place")
+    place.commit("one", page="1")
+    with pytest.raises(ReleaseFailed, match=said):
+        submodules._fetch(  # noqa: SLF001
+            git, url.format(place.path), "https", ssh_key=False
+        )
+    assert not (place.path / "canary").exists()
 
 
 def test_a_server_may_allow_none(server, work, library):

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator
 from html.entities import codepoint2name
+from itertools import product
 from typing import Final
 from urllib.parse import quote, quote_plus
 
@@ -23,6 +24,9 @@ _BETWEEN_BYTES: Final = (":", "-", "%", r"\x", ", 0x", ",0x", " 0x")
 _OF_URLS: Final = ("/", "", "!'()*", ";,/?:@&=+$!*'()#")
 """What quote(), encodeURIComponent() and encodeURI() leave as it is."""
 _BASH_ESCAPES: Final = re.compile(r"([\t !\"#$&'()*,;<>?\[\\\]^`{|}~])")
+# bash itself: no # but the first, and no ~ but the first or one behind : or =.
+_BASH_WITHIN: Final = re.compile(r"([\t !\"$&'()*,;<>?\[\\\]^`{|}]|(?<=[:=])~)")
+_BASH_AT_START: Final = re.compile(rf"(^[#~]|{_BASH_WITHIN.pattern[1:-1]})")
 _DOUBLE_QUOTED: Final = re.compile(r"([\\\"$`])")
 _NOT_A_WORD: Final = re.compile(r"([^A-Za-z0-9_])")
 _ANSI_C: Final = {
@@ -96,10 +100,10 @@ def _in_json(secret: str) -> Iterator[str]:
     """Yield what Python, JavaScript, PHP, Go and .NET write between the quotes."""
     for ascii_only in (True, False):
         text = json.dumps(secret, ensure_ascii=ascii_only)[1:-1]
-        for marks in ("", "<>&", "<>&'", "<>&'+`"):
+        for marks, base in product(("", "<>&", "<>&'", "<>&'+`"), ("04x", "04X")):
             hidden = text.replace(r"\"", r"\u0022") if "'" in marks else text
-            for mark in marks:
-                hidden = hidden.replace(mark, f"\\u{ord(mark):04x}")
+            for mark in marks:  # which PHP writes in upper case, and ä in lower case
+                hidden = hidden.replace(mark, f"\\u{ord(mark):{base}}")
             for one in (hidden, hidden.replace("/", r"\/")):
                 yield one
                 yield _UPPER_JSON.sub(lambda found: rf"\u{found[0][2:].upper()}", one)
@@ -128,7 +132,8 @@ def _named(character: str) -> str:
 def _in_shells(secret: str) -> Iterator[str]:
     yield secret.replace("'", r"'\''")
     yield secret.replace("'", "'\"'\"'")
-    for marks in (_BASH_ESCAPES, _DOUBLE_QUOTED, _NOT_A_WORD):
+    in_bash = (_BASH_ESCAPES, _BASH_AT_START, _BASH_WITHIN)
+    for marks in (*in_bash, _DOUBLE_QUOTED, _NOT_A_WORD):
         yield marks.sub(r"\\\1", secret)
 
 

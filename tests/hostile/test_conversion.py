@@ -81,6 +81,25 @@ def test_what_stands_above_the_folder_that_is_deployed_counts(
     assert "'bomb' may have" in reason(shop)
 
 
+def test_attributes_that_are_too_long_to_look_for_words_in_are_asked_of_git(
+    shop: Server, work: Work
+) -> None:
+    (shop.root / "shop/server.toml").write_text("[limits]\nfile_bytes = '2MiB'\n")
+    attributes = "# so that it takes long\n" * 50_000 + "bomb ident"
+    assert len(attributes) > 2**20
+    push = pushed(work, attributes, bomb=b"$Id$" * (SMALL // 2))
+    assert push.code == 1
+    assert "'bomb' may have" in reason(shop)
+
+
+def test_attributes_of_the_repository_s_own_count(shop: Server, work: Work) -> None:
+    (shop.repo() / "info").mkdir(exist_ok=True)
+    (shop.repo() / "info/attributes").write_text("bomb ident\n")
+    push = pushed(work, "", bomb=b"$Id$" * (SMALL // 4))
+    assert push.code == 1
+    assert "'bomb' may have" in reason(shop)
+
+
 def test_what_is_shared_with_the_release_before_is_looked_at_as_well(
     shop: Server, work: Work
 ) -> None:
