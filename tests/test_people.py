@@ -159,6 +159,7 @@ VERBS = [
     ("ada", "lock shop", 1, "that takes admin"),
     ("ada", "env shop list", 1, "that takes env"),
     ("ada", "cancel shop", 0, ""),
+    ("dan", "cancel shop", 0, ""),
     ("ben", "status shop", 0, "shop-dev-1"),
     ("ben", "rollforward shop prod", 5, "nothing"),
     ("ben", "lock shop", 1, "that takes admin"),

@@ -39,10 +39,12 @@ run = "mkdir -p out && sed 's/^/built from /' src >out/built && cp src out/copy"
 inputs = ["src"]
 outputs = ["out"]
 """
+_EVIL: Final = "name = 'evil'\nrun = 'sh evil'\n"
+_NOT_LONG: Final = f"timeout = '{LIMIT_S}s'\n"  # a step has the one of [build]
 KINDS: Final = {
-    "step": "[[build.steps]]\nname = 'evil'\nrun = 'sh evil'\n",
-    "check": "[[checks]]\nname = 'evil'\nrun = 'sh evil'\n",
-    "activate": "[[activate]]\nname = 'evil'\nrun = 'sh evil'\n",
+    "step": f"[[build.steps]]\n{_EVIL}",
+    "check": f"[[checks]]\n{_EVIL}{_NOT_LONG}",
+    "activate": f"[[activate]]\n{_EVIL}{_NOT_LONG}",
     "tool": "[[build.steps]]\nname = 'evil'\nrun = 'mkdir -p t'\ntool = 'sh evil'\n"
     "inputs = ['src']\noutputs = ['t']\n",
 }
