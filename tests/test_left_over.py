@@ -13,6 +13,7 @@ from support.site import serving
 from gitdeploy.deploy import activate, asking
 from gitdeploy.deploy.app import App
 from gitdeploy.deploy.lending import lending
+from gitdeploy.deploy.placed import what_is_live
 from gitdeploy.deploy.recover import locked, recover
 from gitdeploy.ledger import dumps
 from gitdeploy.lock import cancel, holder, waiting
@@ -181,3 +182,14 @@ def test_cancel_is_heard_once_so_that_going_back_can_be_cancelled_too(
         assert app.turn.cancelled_by == "rita"
         cancel(app.layout.lock, me, by="otto")
         assert app.turn.heard_cancel() == "otto"
+
+
+def test_what_is_live_is_held_to_a_limit_that_was_set_since(shop: Server) -> None:
+    """Its deploy.toml was right when it was pushed, and is not refused now."""
+    with (shop.root / "shop/server.toml").open("a") as toml:
+        toml.write("[limits]\nhealth_time = '1m'\n")
+    with opened(shop) as app:
+        wanted = what_is_live(app, "dev")
+        assert wanted is not None
+        assert wanted.config.health is not None
+        assert wanted.config.health.within_s == 60
