@@ -319,60 +319,7 @@ def test_a_base_that_is_a_link_is_refused(tmp_path, outside):
         link_below(tmp_path / "base", "link", "target")
 
 
-# --- copy and move ----------------------------------------------------------
-
-
-def test_a_file_is_copied_with_its_mode(tmp_path):
-    (tmp_path / "file").write_text("x")
-    (tmp_path / "file").chmod(0o640)
-    files.copy(tmp_path / "file", tmp_path / "copy")
-    assert (tmp_path / "copy").read_text() == "x"
-    assert stat.S_IMODE((tmp_path / "copy").stat().st_mode) == 0o640
-
-
-def test_a_directory_is_copied_with_its_links_as_links(tmp_path, outside):
-    source = tmp_path / "source"
-    (source / "a").mkdir(parents=True)
-    (source / "a/file").write_text("x")
-    (source / "out").symlink_to(outside)
-    (source / "dangling").symlink_to("nowhere")
-    files.copy(source, tmp_path / "copy")
-    assert (tmp_path / "copy/a/file").read_text() == "x"
-    assert os.readlink(tmp_path / "copy/out") == str(outside)
-    assert os.readlink(tmp_path / "copy/dangling") == "nowhere"
-
-
-@pytest.mark.parametrize("leftover", ["file", "directory", "link"])
-def test_what_a_crash_left_beside_is_no_part_of_the_copy(tmp_path, outside, leftover):
-    (tmp_path / "source").mkdir()
-    beside = tmp_path / ".gitdeploy.new"
-    match leftover:
-        case "file":
-            beside.write_text("half")
-        case "directory":
-            (beside / "half").mkdir(parents=True)
-        case "link":
-            beside.symlink_to(outside)
-    files.copy(tmp_path / "source", tmp_path / "copy")
-    assert os.listdir(tmp_path / "copy") == []
-    assert not os.path.lexists(beside)
-
-
-def test_a_copy_that_fails_half_way_has_no_name_yet(tmp_path, monkeypatch):
-    (tmp_path / "source").mkdir()
-    (tmp_path / "source/file").write_text("")
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "rename", failing_after(0, os.rename))
-        with pytest.raises(OSError, match="injected"):
-            files.copy(tmp_path / "source", tmp_path / "copy")
-    assert not (tmp_path / "copy").exists()
-    files.copy(tmp_path / "source", tmp_path / "copy")
-    assert os.listdir(tmp_path / "copy") == ["file"]
-
-
-def test_a_file_with_the_longest_name_is_copied(tmp_path):
-    (tmp_path / "source").write_text("")
-    files.copy(tmp_path / "source", tmp_path / ("x" * 255))
+# --- move ----------------------------------------------------------
 
 
 def test_everything_is_moved_up_hidden_and_odd_names_too(tmp_path, outside):

@@ -35,7 +35,6 @@ __all__ = [
     "change_time",
     "clone_file",
     "clone_into",
-    "copy",
     "create_file",
     "create_whole",
     "everything_below",
@@ -309,34 +308,6 @@ def move_up(directory: Path, destination: Path) -> None:
         os.rename(entry.path, destination / entry.name)
 
 
-def copy(source: Path, destination: Path, *, durable: bool = False) -> None:
-    """Copy a file or a whole directory, links as links; the destination is new.
-
-    Args:
-        source: What is copied.
-        destination: Its name there.
-        durable: Whether the copy is to last: it is on the disk before it has its
-            name, so that whoever finds it there finds all of it, also after a power
-            cut; and its owner may write to it, whatever the source's modes are.
-
-    Changes: a copy beside it, then the name. Safe to repeat.
-    """
-    import shutil
-
-    new = destination.with_name(".gitdeploy.new")  # any name of 255 bytes is fine
-    remove(new)
-    if source.is_dir():
-        shutil.copytree(source, new, symlinks=True)
-    else:
-        shutil.copy2(source, new, follow_symlinks=False)
-    if durable:
-        _let_owner_write(new)
-        sync_filesystems([new])
-    os.rename(new, destination)
-    if durable:
-        sync_directory(destination.parent)
-
-
 def everything_below(top: Path) -> Iterator[Path]:
     """Yield all that lies below a directory, however deep; no link is followed.
 
@@ -350,14 +321,6 @@ def everything_below(top: Path) -> Iterator[Path]:
                 yield Path(entry.path)
                 if entry.is_dir(follow_symlinks=False):
                     pending.append(entry.path)
-
-
-def _let_owner_write(top: Path) -> None:
-    """Give the owner the right to write to a file, or to all files below."""
-    files = (path for path in everything_below(top) if not path.is_dir())
-    for path in (top, *files):
-        if not path.is_symlink():
-            os.chmod(path, stat.S_IMODE(path.stat().st_mode) | stat.S_IWUSR)
 
 
 def link_file(
