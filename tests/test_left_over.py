@@ -10,7 +10,7 @@ from support.held import opened, until
 from support.server import Server
 from support.site import serving
 
-from gitdeploy.deploy import activate, asking
+from gitdeploy.deploy import activate, asking, services, trial
 from gitdeploy.deploy.app import App
 from gitdeploy.deploy.lending import lending
 from gitdeploy.deploy.placed import what_is_live
@@ -193,3 +193,39 @@ def test_what_is_live_is_held_to_a_limit_that_was_set_since(shop: Server) -> Non
         assert wanted is not None
         assert wanted.config.health is not None
         assert wanted.config.health.within_s == 60
+
+
+def a_bug(*_: object, **__: object) -> None:
+    """Stands for what nobody foresaw."""
+    raise ValueError("of ours")
+
+
+@pytest.mark.parametrize(
+    ("of", "why"),
+    [("what is live again", "of ours"), ("stopping its services", "503")],
+)
+def test_a_bug_behind_a_trial_that_failed_holds_nobody(
+    shop: Server, monkeypatch: pytest.MonkeyPatch, of: str, why: str
+) -> None:
+    """The earlier release is live, and history says what the trial failed of."""
+
+    def ask(_health: object, **_: object) -> Heard:
+        return Heard(right=False, words="503")
+
+    monkeypatch.setattr(asking, "ask_until_healthy", ask)
+    monkeypatch.setattr(App, "may_keep_services", True)
+    if of == "stopping its services":
+        monkeypatch.setattr(services, "stop_services", a_bug)
+    else:
+        monkeypatch.setattr(trial, "_asks_anything", a_bug)
+    with opened(shop) as app:
+        event = died_in_trial(app)
+        with locked(app, "repair", wait_s=9, tell=pytest.fail):
+            pass
+        ended = app.ledger.deployments.get(event.id)
+        assert ended.verdict == "failed"
+        assert ended.reason is not None
+        assert why in ended.reason
+        assert ("fails too" in ended.reason) is (of == "what is live again")
+        assert not app.ledger.deployments.unfinished()
+    assert (shop.target / "shop-staging/page").read_text() == "one"
