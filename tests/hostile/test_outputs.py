@@ -167,9 +167,8 @@ run = "cat dist/all other"
     assert "lib/cache" not in attack.served("dev")
 
 
-def test_what_was_built_before_stays_with_its_commit(attack: Scene) -> None:
-    """Staged while steps saw all of their release: prod builds anew what is not its."""
-    work = attack.clone("mallory")
+def staged_before(attack: Scene, work: Work) -> str:
+    """Stage something that a step does not state, while it saw all of its release."""
     attack.server_toml(f'{REQUIRE}strict_inputs = "off"\n')
     toml = STEP.format(run="mkdir -p lib/deep; cat side lock > lib/deep/made || true")
     assert attack.push(work, toml, lock="good", side="EVIL").code == 0
@@ -177,6 +176,23 @@ def test_what_was_built_before_stays_with_its_commit(attack: Scene) -> None:
     assert attack.push(work, toml, lock="good", page="2").code == 0
     assert made(attack.live("dev")) == "EVILgood"
     attack.server_toml("")
+    return toml
+
+
+def test_what_was_built_before_stays_with_its_commit(attack: Scene) -> None:
+    """Prod builds anew what is not its own."""
+    work = attack.clone("mallory")
+    staged_before(attack, work)
     told = attack.release(work, "v1")
     assert told.code == 0, told.output
     assert made(attack.live("prod")) == "good"
+
+
+def test_what_was_built_before_is_not_passed_on_within_dev_either(
+    attack: Scene,
+) -> None:
+    """What is staged is promoted as it is."""
+    work = attack.clone("mallory")
+    toml = staged_before(attack, work)
+    assert attack.push(work, toml, lock="good", page="3").code == 0
+    assert made(attack.live("dev")) == "good"
