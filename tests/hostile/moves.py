@@ -83,7 +83,7 @@ MOVES: Final = {
     "programs": "mkdir -p {place}/bin; for name in grep cp git sh du env id; do printf"
     " '#!/bin/sh\\ntouch {target}.ran\\n' >{place}/bin/$name; done;"
     " chmod 755 {place}/bin/*",
-    "a flood": "yes evil | head -c 3000000",
+    "a flood": "yes evil | head -c 300000",
     "a secret looked for": "cat {target} {target}/* {target}/.env",
 }
 
