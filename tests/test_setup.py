@@ -616,3 +616,42 @@ def test_links_that_a_killed_move_left_in_the_old_target_are_removed(
     assert server.links() == {}
     assert (tmp_path / "new" / "shop" / "a").read_text() == "1"
     assert len(list((tmp_path / "new").iterdir())) == 2 * 2 + 2
+
+
+# --- hooks that were there ----------------------------------------------------
+
+
+@pytest.mark.parametrize("hook", ["post-receive", "pre-receive"])
+def test_a_hook_that_somebody_wrote_is_kept_and_named(root, hook):
+    """As often as that happens: none takes the place of one that was kept."""
+    place = root.path / "shop.git/hooks" / hook
+    process.run("git", "init", "--quiet", "--bare", root.path / "shop.git")
+    for number, kept in enumerate(["", "-2", "-3"]):
+        place.unlink(missing_ok=True)
+        place.write_text(f"#!/bin/sh\necho mine {number}\n")
+        place.chmod(0o750)
+        beside = place.with_name(f"{hook}.before-gitdeploy{kept}")
+        said = f"kept {beside}, which was {hook} and does not run any more"
+        assert said in root.set_up()
+        assert beside.read_text() == f"#!/bin/sh\necho mine {number}\n"
+        assert wrong(hook, place) is None
+    assert root.set_up() == ()
+
+
+def test_a_hook_of_another_installation_of_ours_is_replaced(root):
+    root.set_up()
+    place = root.path / "shop.git/hooks/post-receive"
+    place.write_text("#!/gone/python3 -I\nfrom gitdeploy.hooks.post_receive import x\n")
+    assert root.set_up() == (f"installed {place}",)
+    assert [path.name for path in place.parent.glob("*.before-gitdeploy*")] == []
+
+
+def test_hooks_that_git_runs_besides_ours_are_left_alone(root):
+    process.run("git", "init", "--quiet", "--bare", root.path / "shop.git")
+    for hook in ("update", "post-update"):
+        place = root.path / "shop.git/hooks" / hook
+        place.write_text("#!/bin/sh\n")
+        place.chmod(0o755)
+    root.set_up()
+    for hook in ("update", "post-update"):
+        assert (root.path / "shop.git/hooks" / hook).read_text() == "#!/bin/sh\n"

@@ -68,7 +68,7 @@ def _usual_target() -> Path | None:
 def _show(done: SetUp, *, is_new: bool) -> None:
     app, target = done.app, done.app.public.target
     place = f"{app.surroundings.user}@{platform.node()}:{app.layout.repository}"
-    changes = () if is_new else done.changes
+    changes = done.kept if is_new else done.changes
     word = "is set up" if done.changes else "was set up, and all is right"
     failed = "is refused" if done.gate else "is put back; git does not tell the pusher"
     fields(

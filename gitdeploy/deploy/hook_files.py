@@ -9,7 +9,7 @@ from typing import Final
 
 from gitdeploy.system import files
 
-__all__ = ["install", "wrong"]
+__all__ = ["install", "keep", "wrong"]
 
 # A longer first line of a script is cut by older kernels (execve(2)).
 _SHEBANG_BYTES: Final = 127
@@ -17,6 +17,8 @@ _STARTS: Final = re.compile(  # see `_first_lines` and `_for_keys`
     rb"#!(?:/bin/sh\n(?:''':'[^\n]*\n[^\n]*\nexec |'''exec' ))?([^\n]+)"
 )
 _FOR_KEYS: Final = "pre-receive"
+_OURS: Final = b"from gitdeploy.hooks"
+_KEPT: Final = ".before-gitdeploy"
 
 
 def install(hook: str, place: Path) -> bool:
@@ -26,6 +28,27 @@ def install(hook: str, place: Path) -> bool:
     files.make_directory(place.parent)
     files.write_whole(place, _wanted(hook), 0o755)
     return True
+
+
+def keep(place: Path) -> Path | None:
+    """Move a hook that is not ours out of the way; return where it is now.
+
+    Returns:
+        None where no hook is, or ours, whatever became of it.
+    """
+    try:
+        held = place.read_bytes()
+    except FileNotFoundError:
+        return None
+    if not held.strip(b"#\n ") or _OURS in held:
+        return None
+    taken = place.with_name(f"{place.name}{_KEPT}")
+    number = 1
+    while os.path.lexists(taken):
+        number += 1
+        taken = place.with_name(f"{place.name}{_KEPT}-{number}")
+    files.rename(place, taken)
+    return taken
 
 
 def wrong(hook: str, place: Path) -> str | None:

@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import Final
 
 from gitdeploy.deploy.app import App
-from gitdeploy.deploy.hook_files import install
+from gitdeploy.deploy.hook_files import install, keep
 from gitdeploy.errors import ConfigError
 from gitdeploy.repository import GATE, Repository
 from gitdeploy.system import process
@@ -74,13 +74,21 @@ _SETTINGS: Final = {
 def wire(app: App) -> list[str]:
     """Make hooks and settings as they shall be; return sentences about what changed.
 
+    A hook that somebody wrote for this repository is kept beside ours.
+
     Changes: settings, then hooks, each only where it differs. Safe to repeat.
     """
     done, repository = [], app.repository
     if changed := repository.configure(settings(app, repository.settings())):
         done.append(f"configured {repository.path}: {', '.join(changed)}")
-    places = [(hook, repository.path / "hooks" / hook) for hook in HOOKS]
-    done += [f"installed {place}" for hook, place in places if install(hook, place)]
+    for hook in HOOKS:
+        place = repository.path / "hooks" / hook
+        if kept := keep(place):
+            done.append(
+                f"kept {kept}, which was {place.name} and does not run any more"
+            )
+        if install(hook, place):
+            done.append(f"installed {place}")
     return done
 
 

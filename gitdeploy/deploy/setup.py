@@ -39,6 +39,11 @@ class SetUp(Struct, frozen=True):
     told: tuple[str, ...] = ()
     """What its owner should know of who has rights to a new app."""
 
+    @property
+    def kept(self) -> list[str]:
+        """What was there and is not used any more, as sentences."""
+        return [change for change in self.changes if change.startswith("kept ")]
+
 
 def set_up(  # noqa: PLR0913 - the options of the verb
     root: Path,
