@@ -715,6 +715,47 @@ def test_two_refs_of_a_push_never_reach_one_chain(decisions, refused):
     assert list(conflicts(decisions)) == refused
 
 
+def gone(name):
+    return RefUpdate(f"refs/tags/{name}", ONE, NOTHING)
+
+
+@pytest.mark.parametrize(
+    ("released", "deleted", "refused"),
+    [
+        case("the live one alone", "v3 v2 v1", ["v3"], []),
+        case("one that is not live", "v3 v2 v1", ["v2", "v1"], []),
+        case("the live one and the next", "v3 v2 v1", ["v2", "v3"], ["v3", "v2"]),
+        case("all", "v3 v2 v1", ["v1", "v2", "v3"], ["v3", "v2", "v1"]),
+        case("the live one and one further down", "v3 v2 v1", ["v1", "v3"], []),
+        case("one that stands twice", "v3 v3 v2", ["v3"], []),
+        case(
+            "one that stands twice and the next", "v3 v3 v2", ["v3", "v2"], ["v3", "v2"]
+        ),
+        case("nothing is released", "", ["v3", "v2"], []),
+    ],
+)
+def test_tags_whose_deletion_would_each_roll_back_conflict(released, deleted, refused):
+    """Whatever their names: prod is moved once, or not at all."""
+    standing = [f"refs/tags/{name}" for name in released.split()]
+    decisions = {
+        gone(name): (
+            RollBack("prod", 1)
+            if standing[:1] == [f"refs/tags/{name}"]
+            else Accept("tag deleted")
+        )
+        for name in deleted
+    }
+    found = conflicts(decisions, standing)
+    assert [update.short for update in found] == refused
+    for no in found.values():
+        assert no.hint == f"git push server :{refused[0]}"
+
+
+def test_a_deletion_that_is_refused_moves_nothing():
+    decisions = {gone("v3"): RollBack("prod", 1), gone("v2"): Refuse("locked")}
+    assert conflicts(decisions, ["refs/tags/v3", "refs/tags/v2"]) == {}
+
+
 def test_branches_come_first_then_tags_then_the_rest_each_as_pushed():
     notes, deploy = update("refs/notes/x"), update("refs/deploy/x")
     pushed = [notes, V2, MASTER, deploy, V1, MAIN]

@@ -402,6 +402,31 @@ def test_a_branch_nothing_is_staged_from_any_more_can_be_deleted(shop: Story) ->
     refused(ada.push(":live"), "live", "is not deleted")
 
 
+@pytest.mark.parametrize("gate", ["--gate", "--no-gate"])
+def test_a_push_that_deletes_tags_takes_prod_back_once_or_not_at_all(
+    server: Server, make_work: Callable[..., Work], gate: str
+) -> None:
+    """By no order of their names is it taken back more than one step."""
+    server.setup("shop", gate)
+    ada = make_work("ada", server.url())
+    names = ("z1", "b2", "a3", "m4")
+    for name in names:
+        ada.commit(name, page=name)
+        ada.tag(name)
+        pushed(ada.push("main", name))
+    live, before = head(server, "shop"), server.refs()
+    said = ada.push(":b2", ":a3", ":m4")
+    assert "3 refs of this push reach prod; push one" in said.output
+    assert "git push server :m4" in said.output
+    assert head(server, "shop") == live
+    assert server.refs() == before
+    pushed(ada.push(":b2", ":m4"))
+    assert (server.target / "shop/page").read_text() == "a3"
+    assert {"refs/tags/a3", "refs/tags/z1"} <= server.refs().keys()
+    pushed(ada.push(":a3"))
+    assert (server.target / "shop/page").read_text() == "b2"
+
+
 def test_a_build_that_removes_its_release_has_failed(shop: Story) -> None:
     """Nothing without a directory is ever ready."""
     server, ada = shop

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from itertools import takewhile
 
 from gitdeploy.decide.words import Decision, Refuse, reached
 from gitdeploy.model import ChainName, RefUpdate
@@ -24,16 +25,28 @@ def order(updates: Sequence[RefUpdate]) -> list[RefUpdate]:
     )
 
 
-def conflicts(decisions: Mapping[RefUpdate, Decision]) -> dict[RefUpdate, Refuse]:
+def conflicts(
+    decisions: Mapping[RefUpdate, Decision], released: Sequence[str | None] = ()
+) -> dict[RefUpdate, Refuse]:
     """Return a refusal for every update whose chain another update reaches too.
 
     Args:
         decisions: What each update of one push means, taken by itself.
+        released: The refs that stand on prod, the live one first. Where several tags
+            that follow each other are deleted, each would roll prod back.
     """
     reaching: dict[ChainName, list[RefUpdate]] = defaultdict(list)
     for update, decision in decisions.items():
         if chain := reached(decision):
             reaching[chain].append(update)
+    going = {
+        update.ref: update
+        for update, decision in decisions.items()
+        if update.deletes and not isinstance(decision, Refuse)
+    }
+    for ref in dict.fromkeys(takewhile(going.__contains__, released)):
+        if ref and going[ref] not in reaching["prod"]:
+            reaching["prod"].append(going[ref])
     return {
         update: _too_many(chain, updates)
         for chain, updates in reaching.items()

@@ -76,4 +76,6 @@ def refused_together(
         known = ", ".join(OPTIONS)
         no = Refuse(f"unknown push option {unknown[0]!r}", f"there are: {known}")
         return {source.update: no for source in sources}
-    return conflicts({source.update: judge(app, source, push) for source in sources})
+    decisions = {source.update: judge(app, source, push) for source in sources}
+    released = [entry.ref for entry in app.ledger.chains.read("prod").entries]
+    return conflicts(decisions, released)
