@@ -178,7 +178,8 @@ STEP = "[[build.steps]]\nrun = 'a'\n"
         case(
             "an empty pattern",
             "[refs]\nstage = ['']",
-            "refs.stage[0]: should be a pattern of names, such as \"v*\", got ''",
+            'refs.stage[0]: should be a pattern of names such as "v*", at most 255'
+            " characters, got ''",
         ),
         case(
             "more patterns than anyone writes",

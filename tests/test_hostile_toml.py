@@ -76,7 +76,7 @@ DEPLOY_TOML = {
     "no number at all": (b"build.timeout = nan", "build.timeout: should be a duration"),
     "a pattern of 30,000 stars": (
         b"refs.stage = ['" + b"*a" * 30_000 + b"']",
-        "refs.stage[0]: should be text of length 255 or less",
+        'refs.stage[0]: should be a pattern of names such as "v*", at most 255',
     ),
     "thousands of patterns": (
         numbered(b"'%d*',", 8000, b"refs.stage = [") + b"]",

@@ -45,7 +45,8 @@ class RefPattern(str):
             git-check-ref-format(1).
         """
         if not (isinstance(found, str) and 0 < len(found) <= _MOST):
-            raise BadValueError('a pattern of names, such as "v*"', shown(found))
+            should = f'a pattern of names such as "v*", at most {_MOST} characters'
+            raise BadValueError(should, shown(found))
         wanted = _bare(found)
         if wanted.startswith(("refs/heads/", "refs/tags/")):
             name = wanted.split("/", 2)[2]
