@@ -26,6 +26,7 @@ from gitdeploy.deploy.report import Report
 from gitdeploy.deploy.roll import roll_back
 from gitdeploy.ledger import dumps
 from gitdeploy.model import ChainName, Entry
+from gitdeploy.system import clock
 from gitdeploy.system.client import Client
 
 LONG_AGO = "2020-01-01T00:00:00Z"
@@ -80,7 +81,7 @@ def die_in_trial(app: App, name: ChainName, number: int) -> None:
     deployments = app.ledger.deployments
     deployments.intend(event.id, release=3, from_release=2, plan=dumps(before, after))
     app.ledger.change(event.id, after, at=LONG_AGO, why="test")
-    began = f'"commands": "{LONG_AGO}", "health": "{LONG_AGO}"'
+    began = f'"commands": "{clock.now()}", "health": "{LONG_AGO}"'
     of = f'"of": "{event.id}/{number}"'
     app.ledger.set_setting(f"trial_{name}", f"{{{of}, {began}}}")
 

@@ -12,7 +12,7 @@ from gitdeploy import steps
 from gitdeploy.config import Seconds, Step
 from gitdeploy.errors import StepFailed
 from gitdeploy.logs import Log
-from gitdeploy.steps import Mask, Workplace, run_step, session
+from gitdeploy.steps import Bounds, Mask, Workplace, run_step, session
 
 SECRET = "correct horse battery"  # noqa: S105 - of nothing
 PATH = {"PATH": os.environ["PATH"]}
@@ -429,3 +429,18 @@ def test_a_secret_in_the_last_lines_of_a_flood_is_hidden(tmp_path):
     step("yes x | head -n 3000; cat text", secrets=[SECRET])
     assert step.told[-1] == "[hidden]"
     assert SECRET not in step.log_path.read_text()
+
+
+def test_a_command_for_which_no_time_is_left_is_not_started(tmp_path):
+    with Log(tmp_path / "log", limit_bytes=100) as log:
+        place = Workplace(
+            directory=tmp_path,
+            environment=PATH,
+            log=log,
+            tell=pytest.fail,
+            mask=Mask(),
+            bounds=Bounds(time_s=0),
+        )
+        with pytest.raises(StepFailed, match="no time left"):
+            run_step(Step(run="touch made", name="build"), place, timeout_s=20)
+    assert not (tmp_path / "made").exists()

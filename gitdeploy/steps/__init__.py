@@ -81,7 +81,7 @@ def run_step(step: Run, place: Workplace, *, timeout_s: float) -> float:
         StepFailed: It exited with something else than 0, took too long, or could
             not be started.
     """
-    watch, limit_s = Stopwatch(), min(timeout_s, place.left_s)
+    watch, limit_s = Stopwatch(), _limit_s(step.title, place, timeout_s)
     with _started(step.run, step.title, place) as (child, output, check):
         in_time = _follow(child, output, watch, limit_s, check)
     output.end()
@@ -117,7 +117,7 @@ def serve(
     Raises:
         StepFailed: It ended by itself, or could not be started.
     """
-    watch, limit_s = Stopwatch(), min(timeout_s, place.left_s)
+    watch, limit_s = Stopwatch(), _limit_s(title, place, timeout_s)
     with _started(command, title, place) as (child, output, check):
         in_time = _follow(child, output, watch, limit_s, check, until=done)
     output.end()
@@ -128,6 +128,14 @@ def serve(
         hint = _way_out(command, child.returncode, place)
         raise StepFailed(title, f"ended before it answered: {how}", hint=hint)
     return watch.seconds
+
+
+def _limit_s(title: str, place: Workplace, timeout_s: float) -> float:
+    """Return how long a command may run; it is not even started without time."""
+    left_s = place.left_s
+    if left_s <= 0:
+        raise out_of_time(title, place.bounds)
+    return min(timeout_s, left_s)
 
 
 def _way_out(command: Command, code: int, place: Workplace) -> str:
