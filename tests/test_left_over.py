@@ -229,3 +229,18 @@ def test_a_bug_behind_a_trial_that_failed_holds_nobody(
         assert ("fails too" in ended.reason) is (of == "what is live again")
         assert not app.ledger.deployments.unfinished()
     assert (shop.target / "shop-staging/page").read_text() == "one"
+
+
+def test_a_roll_back_runs_nothing_of_a_release_that_does_not_work(
+    shop: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who died took it back: the links are right at once, its commands come later."""
+    monkeypatch.setattr(asking, "ask_until_healthy", pytest.fail)
+    monkeypatch.setattr(trial, "_activated_again", pytest.fail)
+    with opened(shop) as app:
+        event = died_in_trial(app)
+        app.ledger.deployments.condemn(event.id, "503")
+        (told,) = recover(app, tries=False)
+        assert told.endswith("was interrupted: 503")
+        assert app.ledger.deployments.unfinished()
+    assert (shop.target / "shop-staging/page").read_text() == "one"
