@@ -83,7 +83,7 @@ def test_what_a_ref_can_be_called_is_a_pattern(pattern):
             "v[1",
             "v" * 256,
         ),
-        *("!a b", "*..*", "*.lock", 7),
+        *("!a b", "*..*", "*.lock", "a\0", 7),
     ],
 )
 def test_what_no_ref_can_be_called_is_refused(pattern):

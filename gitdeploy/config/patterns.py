@@ -54,7 +54,7 @@ class RefPattern(str):
             raise BadValueError(should, shown(found), write=f'"{name}"')
         # A name may go on where the pattern leaves it open, so only words count.
         words = _CLASS.sub(_ANY, wanted).replace("*", _ANY).replace("?", _ANY)
-        if not wanted or _IN_NO_REF.search(words):
+        if not wanted or _ANY in wanted or _IN_NO_REF.search(words):
             should = "a pattern that a name of a branch or tag can fit"
             raise BadValueError(should, shown(found))
         return cls(found)
