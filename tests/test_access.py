@@ -2,7 +2,14 @@
 
 import pytest
 
-from gitdeploy.access import EVERYTHING, Answer, Rights, answer, rights_of
+from gitdeploy.access import (
+    EVERYTHING,
+    Answer,
+    Rights,
+    answer,
+    refs_of,
+    rights_of,
+)
 from gitdeploy.config.access import Access, Grant, parse_access
 from gitdeploy.errors import ConfigError
 
@@ -183,3 +190,28 @@ def test_what_is_broken_is_named_with_its_place(data, said):
         parse_access(data, where="access.toml")
     assert no.value.message.startswith("access.toml: ")
     assert said in no.value.message
+
+
+@pytest.mark.parametrize(
+    ("ref", "allowed"),
+    [
+        ("refs/heads/topic", True),
+        ("refs/heads/main", False),
+        ("refs/tags/v1", False),
+        ("refs/tags/v1.2", True),
+    ],
+)
+def test_a_grant_for_all_but_some_refs_is_not_one_for_all(ref, allowed):
+    """Nor is it handed over in pieces: a permit would know what it gives alone."""
+    refs = '["*", "!main", "!refs/tags/v*", "v1.2"]'
+    text = f'[[grant]]\nto = ["ada"]\nmay = ["stage"]\nrefs = {refs}\n'
+    access = parse_access(text.encode(), where="access.toml")
+    rights = rights_of("ada", "shop", [("access.toml", access)])
+    assert answer(rights, "stage", ref).allowed is allowed
+    assert refs_of(rights, "stage") == []
+
+
+def test_a_grant_that_begins_by_taking_away_is_refused():
+    text = b'[[grant]]\nto = ["ada"]\nmay = ["stage"]\nrefs = ["!main"]\n'
+    with pytest.raises(ConfigError, match=r"grant\[0\]\.refs\[0\]"):
+        parse_access(text, where="access.toml")

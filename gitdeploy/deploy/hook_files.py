@@ -40,7 +40,8 @@ def keep(place: Path) -> Path | None:
         held = place.read_bytes()
     except FileNotFoundError:
         return None
-    if not held.strip(b"#\n ") or _OURS in held:
+    does_nothing = not held.strip(b"#\n ")
+    if does_nothing or _OURS in held:
         return None
     taken = place.with_name(f"{place.name}{_KEPT}")
     number = 1
