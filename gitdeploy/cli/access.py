@@ -99,7 +99,8 @@ def list_(*, root: Path, as_json: bool) -> None:
     "refs",
     multiple=True,
     metavar="PATTERN",
-    help="Only for these branches or tags, and for verbs on what came from them.",
+    help="Only for these branches or tags, and for verbs on what came from them;"
+    " with ! in front, behind another: not for these.",
 )
 @root_option
 def grant(
